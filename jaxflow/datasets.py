@@ -1,0 +1,118 @@
+"""Named data sets of the literature and random families."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array
+
+from jaxflow.dataset import Dataset
+from jaxflow.network import ReluNetwork, outputs
+from jaxflow.precision import require_float64
+from jaxflow.validation import finite_number, positive_integer, random_key
+
+
+def toy() -> Dataset:
+    """Two orthogonal points (−1/2, 1), (2, 1) with labels −1, 1; the last coordinate is the bias.
+
+    Source: arXiv 2206.00939, Figures 2 and 3.
+    """
+    require_float64()
+    return Dataset([[-0.5, 1.0], [2.0, 1.0]], [-1.0, 1.0], name="toy")
+
+
+def five_points() -> Dataset:
+    """Five points on the line with a bias coordinate, not orthogonal: neurons slide.
+
+    Source: arXiv 2206.00939, Figure 4.
+    """
+    require_float64()
+    x = np.array([-1.5, -1.0, 0.0, 0.25, 2.0])
+    y = np.array([0.7, -0.3, -0.3, 0.4, 0.2])
+    return Dataset(np.stack([x, np.ones_like(x)], axis=1), y, name="five points")
+
+
+def three_points() -> Dataset:
+    """Three points on the line with a bias coordinate where the flow can stop at a spurious point.
+
+    Source: arXiv 2401.10791.
+    """
+    require_float64()
+    x = np.array([-0.75, -0.5, 0.125])
+    y = np.array([1.1, 0.1, 0.8])
+    return Dataset(np.stack([x, np.ones_like(x)], axis=1), y, name="three points")
+
+
+def gaussian_teacher(key: Array, n: int, d: int, neurons: int) -> Dataset:
+    """Gaussian inputs x_k ~ N(0, I/d) labelled by a random ReLU network.
+
+    The teacher's hidden weights are uniform on the unit sphere and its output weights are ±1 with
+    equal probability. A datum on which no teacher neuron is active has the label zero.
+
+    Args:
+        key: random key.
+        n, d, neurons: number of data, dimension, and width of the teacher.
+
+    Raises:
+        ValueError: a number below one, or no random key.
+
+    Source: the setting of arXiv 2206.00939, Figures 6 and 7 (n = 75, d = 150, 6 neurons).
+    """
+    require_float64()
+    random_key("key", key)
+    n, d = positive_integer("n", n), positive_integer("d", d)
+    neurons = positive_integer("neurons", neurons)
+    key_x, key_w, key_a = jax.random.split(key, 3)
+    x = jax.random.normal(key_x, (n, d)) / jnp.sqrt(d)
+    w = jax.random.normal(key_w, (neurons, d))
+    w = w / jnp.linalg.norm(w, axis=1, keepdims=True)
+    a = jax.random.rademacher(key_a, (neurons,), dtype=jnp.float64)
+    return Dataset(x, outputs(ReluNetwork(w, a), x), name=f"gaussian teacher n={n} d={d}")
+
+
+def random_orthogonal(
+    key: Array,
+    n: int,
+    d: int,
+    *,
+    norms: tuple[float, float] = (0.5, 2.0),
+    labels: tuple[float, float] = (0.5, 1.5),
+) -> Dataset:
+    """Random orthogonal inputs with norms U[norms] and labels of both signs, |y| ~ U[labels].
+
+    The directions are the first n columns of a Haar-distributed rotation of R^d. Signs are equally
+    likely, and conditioned on both occurring when n ≥ 2.
+
+    Raises:
+        ValueError: n > d, or bounds that are not positive and increasing.
+    """
+    require_float64()
+    random_key("key", key)
+    n, d = positive_integer("n", n), positive_integer("d", d)
+    if n > d:
+        raise ValueError(f"n: got {n}, wanted at most d = {d}: orthogonal inputs need n ≤ d")
+    key_q, key_norm, key_label, key_sign = jax.random.split(key, 4)
+    frame = _haar_frame(key_q, n, d)
+    lengths = jax.random.uniform(key_norm, (n, 1), minval=_low(norms, "norms"), maxval=norms[1])
+    sizes = jax.random.uniform(key_label, (n,), minval=_low(labels, "labels"), maxval=labels[1])
+    return Dataset(lengths * frame, sizes * _signs(key_sign, n), name=f"orthogonal n={n} d={d}")
+
+
+def _low(bounds: tuple[float, float], name: str) -> float:
+    low, high = (finite_number(name, bound) for bound in bounds)
+    if not 0 < low <= high:
+        raise ValueError(f"{name}: got {bounds!r}, wanted two positive increasing bounds")
+    return low
+
+
+def _haar_frame(key: Array, n: int, d: int):
+    """n orthonormal rows, Haar distributed (QR of a Gaussian matrix with the sign of R fixed)."""
+    q, r = jnp.linalg.qr(jax.random.normal(key, (d, n)))
+    return (q * jnp.sign(jnp.diagonal(r))).T
+
+
+def _signs(key: Array, n: int):
+    signs = jax.random.rademacher(key, (n,), dtype=jnp.float64)
+    if n == 1:
+        return signs
+    both = jnp.abs(jnp.sum(signs)) < n
+    return signs if bool(both) else _signs(jax.random.fold_in(key, 1), n)
