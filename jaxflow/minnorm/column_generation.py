@@ -1,0 +1,98 @@
+"""Which cells the cone programme needs: all in the plane, the violated ones otherwise."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+
+from jaxflow.minnorm.branching import SphereMaximum, sphere_maximum
+from jaxflow.minnorm.circle import circle_maximum, plane_cells
+from jaxflow.minnorm.cone_programme import Cells, ConeSolution, solve_over_cells
+from jaxflow.minnorm.dual_function import Peak, climb, distinct
+
+VIOLATED = 1e-7
+"""A cell is added where the dual function exceeds one by more than this."""
+
+RANDOM_STARTS = 32
+"""Random directions from which violated peaks are sought in every round, beside the neurons."""
+
+MAX_ROUNDS = 60
+"""Rounds of column generation at most."""
+
+
+class Limits(NamedTuple):
+    """How much work a search may do.
+
+    Args:
+        nodes: nodes of one branch-and-bound search.
+    """
+
+    nodes: int = 20000
+
+
+def highest_peaks(points, beta, known: list[Peak], limits: Limits, enough=np.inf) -> SphereMaximum:
+    """Maximum of the dual function over the sphere, by the method that suits the dimension."""
+    if points.shape[1] == 2:
+        return circle_maximum(points, beta)
+    return sphere_maximum(points, beta, known, limits.nodes, enough)
+
+
+def generate_columns(
+    points: Float[np.ndarray, "p r"],
+    labels: Float[np.ndarray, " p"],
+    directions: Float[np.ndarray, "q r"],
+    limits: Limits,
+) -> tuple[ConeSolution, Cells]:
+    """Solve the cone programme over enough cells, to the accuracy of the interior-point method.
+
+    In the plane all cells are there from the start. Otherwise those of `directions` are, and the
+    cells around every peak of the dual function above one are added until there is none. Only the
+    last round asks branch and bound; peaks found by climbing serve in the others.
+    """
+    if points.shape[1] == 2:
+        cells = _with_both_signs(plane_cells(points))
+        return solve_over_cells(points, labels, cells), cells
+    cells = _with_both_signs(points @ directions.T > 0, transpose=True)
+    rng = np.random.default_rng(0)
+    for _ in range(MAX_ROUNDS):
+        solution = solve_over_cells(points, labels, cells)
+        peaks = _violated(points, solution, cells, limits, rng)
+        wider = _added(cells, peaks)
+        if len(wider.sign) == len(cells.sign):
+            break
+        cells = wider
+    return solution, cells
+
+
+def _with_both_signs(patterns, transpose: bool = False) -> Cells:
+    patterns = np.unique(patterns.T if transpose else patterns, axis=0)
+    signs = np.repeat([1, -1], len(patterns))
+    return Cells(np.concatenate([patterns, patterns]), signs)
+
+
+def _violated(points, solution: ConeSolution, cells: Cells, limits, rng) -> list[Peak]:
+    """Peaks above one: by climbing from the neurons and at random, else by branch and bound."""
+    gram, beta = points @ points.T, solution.beta
+    starts = [(s, v) for s, v in zip(cells.sign, solution.neurons, strict=True) if v @ v > 1e-12]
+    random = rng.normal(size=(RANDOM_STARTS, points.shape[1]))
+    starts += [(s, v) for v in random for s in (1, -1)]
+    found = [climb(points, gram, beta, s, v) for s, v in starts]
+    peaks = distinct([peak for peak in found if peak is not None])
+    high = [peak for peak in peaks if peak.value > 1 + VIOLATED]
+    if high:
+        return high
+    search = highest_peaks(points, beta, peaks, limits, enough=1 + VIOLATED)
+    return [peak for peak in search.peaks if peak.value > 1 + VIOLATED]
+
+
+def _added(cells: Cells, peaks: list[Peak]) -> Cells:
+    """The cells with those around the peaks: its own, and with its boundary all off or all on."""
+    known = {(row.tobytes(), s) for row, s in zip(cells.active, cells.sign.tolist(), strict=True)}
+    rows, signs = [cells.active], [cells.sign]
+    for peak in peaks:
+        for active in (peak.active, peak.active & ~peak.boundary, peak.active | peak.boundary):
+            if (active.tobytes(), peak.sign) not in known:
+                known.add((active.tobytes(), peak.sign))
+                rows.append(active[None])
+                signs.append(np.array([peak.sign]))
+    return Cells(np.concatenate(rows), np.concatenate(signs))
