@@ -1,4 +1,4 @@
-"""Training data: inputs and labels, checked once, with the knowledge whether inputs are orthogonal."""
+"""Training data: inputs and labels, checked once, and whether the inputs are orthogonal."""
 
 import equinox as eqx
 import numpy as np

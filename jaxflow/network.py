@@ -45,7 +45,7 @@ class ReluNetwork(eqx.Module):
     def from_mantissa(
         cls, w: Float[Array, "m d"], a: Float[Array, " m"], exponent: Int[Array, " m"]
     ) -> "ReluNetwork":
-        """Network with weights 2^exponent_j · (a_j, w_j); the exponent may be any 32-bit integer."""
+        """Network with weights 2^exponent_j · (a_j, w_j); the exponents are any 32-bit integers."""
         network = object.__new__(cls)
         w, a, exponent = _normalised(w, a, exponent)
         object.__setattr__(network, "w_mantissa", w)

@@ -1,0 +1,222 @@
+"""The public verb: integrate the gradient flow of a network on a data set."""
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float
+
+from jaxflow.dataset import Dataset, require_orthogonal
+from jaxflow.flow.coordinates import log_norms
+from jaxflow.flow.ending import evidence
+from jaxflow.flow.integrate import integrate, take_off
+from jaxflow.flow.lane import Lane
+from jaxflow.flow.launch import Launch, launch
+from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
+from jaxflow.flow.solver import UnrolledDopri8
+from jaxflow.flow.trajectory import Trajectory, events_of, trimmed
+from jaxflow.network import ReluNetwork
+from jaxflow.precision import require_float64
+from jaxflow.validation import (
+    finite_number,
+    float64_array,
+    is_traced,
+    positive_integer,
+    positive_number,
+)
+
+GRID = 201
+"""Number of equally spaced save times when none are given."""
+
+
+def gradient_flow(
+    network: ReluNetwork,
+    dataset: Dataset,
+    ts: Float[Array, " T"] | None = None,
+    *,
+    rtol: float = DEFAULT_RTOL,
+    horizon: float | None = None,
+    max_steps: int = 100_000,
+    solver: diffrax.AbstractERK | None = None,
+) -> Trajectory:
+    """Integrate the gradient flow dw_j/dt = a_j D_j, da_j/dt = ⟨w_j, D_j⟩ from t = 0.
+
+    D_j = 1/n Σ_k 1[⟨w_j, x_k⟩ > 0] r_k x_k, r = y − h(x), on the loss 1/(2n) Σ_k r_k². Every neuron
+    has relative accuracy, however small; every change of activation is located to rounding, and a
+    pair that dies is exactly zero for good.
+
+    Args:
+        network: the initialisation.
+        dataset: training data with orthogonal inputs.
+        ts: increasing save times, shape (T,), the last one being the end; may include 0. Without
+            them the run goes on until its limit is certified, or to the horizon, and is saved at
+            201 equally spaced times.
+        rtol: error allowed per step in the log norm and direction of each neuron, relative to it.
+        horizon: with `ts=None`, the time at which to stop at the latest. The default is four times
+            the longest time that any birth and fit can take.
+        max_steps: attempted steps after which the run ends with the status `step limit`.
+        solver: an explicit Runge-Kutta method of diffrax with first-same-as-last stages, such as
+            `diffrax.Tsit5()`; by default Dormand-Prince 8(7).
+
+    Returns:
+        A `Trajectory`; its `status` says how the run ended, and no numerical outcome raises.
+
+    Raises:
+        ValueError: an argument of the wrong type, shape or range; inputs that are not orthogonal.
+
+    Source: arXiv 2206.00939, equation 2.
+    """
+    check_pair(network, dataset)
+    settings = settings_of(rtol, horizon, max_steps, solver)
+    if ts is not None:
+        times = save_times(ts)
+        run = _fly(network, dataset, settings, times)
+    else:
+        run = _fly_to_the_end(network, dataset, settings)
+    concrete = not (is_traced(run.code) or jnp.ndim(run.code))
+    return eqx.tree_at(lambda r: r.events, run, trimmed(run.events)) if concrete else run
+
+
+def save_times(ts) -> Float[Array, " T"]:
+    """Check save times: a non-empty increasing vector that starts at zero or later.
+
+    Raises:
+        ValueError: negative or decreasing times, or not a float64 vector.
+    """
+    times = float64_array("ts", ts, ("T",))
+    if is_traced(times):
+        return eqx.error_if(times, jnp.any(jnp.diff(times) <= 0), "ts: wanted increasing times")
+    values = np.asarray(times)
+    if values[0] < 0:
+        raise ValueError(f"ts: got {values[0]} first, wanted times of at least 0")
+    if np.any(np.diff(values) <= 0):
+        at = int(np.argmax(np.diff(values) <= 0))
+        raise ValueError(
+            f"ts: got {values[at + 1]} after {values[at]}, wanted strictly increasing times"
+        )
+    return times
+
+
+@eqx.filter_jit
+def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts) -> Trajectory:
+    plan = launch(network, dataset)
+    lane, record = integrate(
+        plan.problem, settings, take_off(plan.problem, plan.active, plan.state), ts
+    )
+    return _trajectory(plan, settings, ts, record.states, lane)
+
+
+@eqx.filter_jit
+def _fly_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings) -> Trajectory:
+    """Once to find the end, and once more to save on the way."""
+    plan, lane = fly(network, dataset, settings)
+    ts = jnp.linspace(0.0, lane.t, GRID)
+    _, record = integrate(
+        plan.problem, settings, take_off(plan.problem, plan.active, plan.state), ts
+    )
+    return _trajectory(plan, settings, ts, record.states, lane)
+
+
+def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
+    """Integrate to the end that evidence gives, saving nothing on the way; for batches."""
+    plan = launch(network, dataset)
+    start = take_off(plan.problem, plan.active, plan.state)
+    horizon = jnp.where(jnp.isfinite(settings.horizon), settings.horizon, longest_time(plan))
+    settings = eqx.tree_at(lambda s: s.horizon, settings, horizon)
+    lane, _ = integrate(plan.problem, settings, start, jnp.zeros(0))
+    return plan, lane
+
+
+def longest_time(plan: Launch) -> Float[Array, ""]:
+    """Four times the longest time that all births and fits can take on orthogonal inputs.
+
+    An unborn neuron that can grow does so at least at the rate min_k |y_k| ‖x_k‖/n, and a fit
+    converges at that rate too.
+    """
+    problem = plan.problem
+    pull = jnp.abs(problem.y) * problem.span.norms() / problem.n
+    slowest = jnp.min(jnp.where(pull > 0, pull, jnp.inf))
+    slowest = jnp.where(jnp.isfinite(slowest), slowest, 1.0)
+    return 4 * (60.0 + jnp.max(jnp.abs(log_norms(plan.state)))) / slowest
+
+
+def _trajectory(plan: Launch, settings: Settings, ts, states, lane: Lane) -> Trajectory:
+    return Trajectory(
+        ts=ts,
+        states=states,
+        launch=plan,
+        events=events_of(lane.deaths),
+        deaths=lane.deaths,
+        last=lane.state,
+        end_time=lane.t,
+        evidence=evidence(plan.problem, lane.active, lane.state),
+        counts=lane.counts,
+        code=lane.status,
+        rtol=settings.rtol,
+    )
+
+
+def check_pair(network, dataset) -> None:
+    """Check that a network and a data set belong together.
+
+    Raises:
+        ValueError: other types, another input dimension, inputs that are not orthogonal.
+    """
+    require_float64()
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"dataset: got {type(dataset).__name__}, wanted a jaxflow.Dataset(x, y)")
+    if not isinstance(network, ReluNetwork):
+        raise ValueError(
+            f"network: got {type(network).__name__}, wanted a jaxflow.ReluNetwork(w, a)"
+        )
+    if network.dim != dataset.dim:
+        raise ValueError(
+            f"network: got input dimension {network.dim}, wanted {dataset.dim} as the dataset's; "
+            f"a bias is a constant last coordinate of both"
+        )
+    require_orthogonal(dataset, "gradient_flow")
+
+
+def settings_of(rtol, horizon, max_steps, solver) -> Settings:
+    """Checked settings; an absent horizon is infinite here and replaced by `longest_time`.
+
+    Raises:
+        ValueError: rtol, horizon, max_steps or solver of the wrong kind.
+    """
+    return Settings(
+        rtol=_tolerance(rtol),
+        horizon=jnp.asarray(jnp.inf if horizon is None else _horizon(horizon)),
+        max_steps=positive_integer("max_steps", max_steps),
+        solver=_solver(solver),
+    )
+
+
+def _tolerance(rtol):
+    if is_traced(rtol):
+        return eqx.error_if(
+            rtol, ~(rtol >= SMALLEST_RTOL), f"rtol: wanted at least {SMALLEST_RTOL}"
+        )
+    value = finite_number("rtol", rtol)
+    if not SMALLEST_RTOL <= value <= 1e-2:
+        raise ValueError(
+            f"rtol: got {rtol!r}, wanted between {SMALLEST_RTOL:g} (rounding) and 0.01"
+        )
+    return jnp.asarray(value)
+
+
+def _horizon(horizon):
+    if is_traced(horizon):
+        return eqx.error_if(horizon, ~(horizon > 0), "horizon: wanted a positive time")
+    return positive_number("horizon", horizon)
+
+
+def _solver(solver):
+    if solver is None:
+        return UnrolledDopri8()
+    usable = isinstance(solver, diffrax.AbstractERK) and getattr(solver.tableau, "fsal", False)
+    if not usable:
+        raise ValueError(
+            f"solver: got {solver!r}, wanted an explicit Runge-Kutta method of diffrax whose last "
+            f"stage is the slope at the end, such as diffrax.Tsit5() or diffrax.Dopri8()"
+        )
+    return solver

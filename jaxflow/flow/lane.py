@@ -1,0 +1,69 @@
+"""The state of one run while it is being integrated."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxflow.flow.coordinates import Balance, State
+from jaxflow.flow.status import Status
+
+
+class Counts(eqx.Module):
+    """Step statistics of a run."""
+
+    accepted: Int[Array, ""]
+    rejected: Int[Array, ""]
+    landings: Int[Array, ""]
+    frozen: Int[Array, ""]
+
+    @property
+    def attempted(self) -> Int[Array, ""]:
+        """Runge-Kutta steps computed: accepted, rejected, and those repeated to meet an event."""
+        return self.accepted + self.rejected + self.landings
+
+
+class Landing(eqx.Module):
+    """A step being repeated so that it ends exactly at a change of activation."""
+
+    on: Bool[Array, ""]
+    step: Float[Array, ""]
+    pair: Int[Array, ""]
+    tries: Int[Array, ""]
+
+
+class Lane(eqx.Module):
+    """One run: where it is and how it stands. `thawed`: the residual is known not to be frozen."""
+
+    t: Float[Array, ""]
+    state: State
+    active: Bool[Array, "m n"]
+    deaths: Float[Array, "m n"]
+    balance: Balance
+    step: Float[Array, ""]
+    landing: Landing
+    thawed: Bool[Array, ""]
+    counts: Counts
+    status: Int[Array, ""]
+
+    @property
+    def running(self) -> Bool[Array, ""]:
+        """Whether the run goes on."""
+        return self.status == Status.running
+
+
+class Record(eqx.Module):
+    """States at the save times reached so far."""
+
+    saved: Int[Array, ""]
+    states: Float[Array, "T m q+2"]
+
+
+def not_landing() -> Landing:
+    """No event in sight."""
+    return Landing(jnp.array(False), jnp.array(0.0), jnp.array(0), jnp.array(0))
+
+
+def no_counts() -> Counts:
+    """Nothing done yet."""
+    zero = jnp.array(0)
+    return Counts(zero, zero, zero, zero)

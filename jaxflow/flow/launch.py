@@ -1,0 +1,56 @@
+"""From a network and data to log-scale coordinates, and back."""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxflow.dataset import Dataset
+from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
+from jaxflow.flow.field import Problem
+from jaxflow.flow.span import Span, span_of
+from jaxflow.network import LOG2, ReluNetwork, split_exponential
+
+
+class Launch(eqx.Module):
+    """A run about to start: the problem, the moving part of every neuron, and the part at rest.
+
+    With orthogonal inputs the coordinates of inactive pairs never move and belong to the part at
+    rest, as does everything outside the span of the data: w_j = w_rest,j + Σ_k p_jk e_k.
+    """
+
+    problem: Problem
+    state: State
+    active: Bool[Array, "m n"]
+    rest: ReluNetwork
+
+    def hidden_weights(self, states: Float[Array, "*t m q+2"]) -> Float[Array, "*t m d"]:
+        """w_j at given states."""
+        moving = jnp.exp(log_norms(states))[..., None] * hidden_parts(states)
+        return self.rest.w + moving @ self.problem.span.basis
+
+    def network(self, state: State) -> ReluNetwork:
+        """The network at a state, exact at any scale."""
+        exponent, factor = split_exponential(log_norms(state))
+        shift = self.rest.exponent - exponent
+        rest = jnp.ldexp(self.rest.w_mantissa, jnp.clip(shift, -2000, 2000)[:, None])
+        w = rest + factor[:, None] * hidden_parts(state) @ self.problem.span.basis
+        return ReluNetwork.from_mantissa(w, factor * output_parts(state), exponent)
+
+
+def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
+    """Coordinates of a network in the span of the data."""
+    span = span_of(dataset)
+    w, a = network.w_mantissa, network.a_mantissa
+    active = (w @ dataset.x.T) > 0
+    p = _coordinates(span, w, active)
+    norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=-1))
+    safe = jnp.where(norm > 0, norm, 1.0)
+    rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
+    state = assemble(rho, a / safe, p / safe[:, None])
+    rest = ReluNetwork.from_mantissa(w - p @ span.basis, 0 * a, network.exponent)
+    return Launch(Problem(span, dataset.y), state, active, rest)
+
+
+def _coordinates(span: Span, w, active):
+    p = w @ span.basis.T
+    return jnp.where(active, p, 0.0) if span.orthogonal else p

@@ -1,0 +1,35 @@
+"""Tolerances and limits of an integration, in one place."""
+
+import diffrax
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxflow.flow.solver import UnrolledDopri8
+
+DEFAULT_RTOL = 1e-11
+SMALLEST_RTOL = 1e-14
+FROZEN_SHARE = 0.05
+"""Share of the tolerance that freezing the residual may use up."""
+
+
+class Settings(eqx.Module):
+    """How accurately and how far to integrate.
+
+    Attributes:
+        rtol: error allowed per step in the log norm and direction of every neuron. A datum counts
+            as fitted when |r_k| ≤ rtol |y_k|: an explicit method hovers at about that level.
+        horizon: last time, in units of the flow's own time.
+        max_steps: number of attempted steps after which the run gives up.
+        solver: a diffrax explicit Runge-Kutta method with an error estimate.
+    """
+
+    rtol: Float[Array, ""]
+    horizon: Float[Array, ""]
+    max_steps: int = eqx.field(static=True, default=100_000)
+    solver: diffrax.AbstractERK = eqx.field(default_factory=UnrolledDopri8)
+
+    @property
+    def frozen_tolerance(self) -> Float[Array, ""]:
+        """Error allowed to each closed-form piece with frozen residual."""
+        return FROZEN_SHARE * jnp.minimum(self.rtol, 1e-9)

@@ -1,0 +1,34 @@
+"""How a run ended: one word for every numerical outcome."""
+
+from enum import IntEnum
+
+
+class Status(IntEnum):
+    """Outcome of a run.
+
+    * `interpolated`: certified; the limit has zero loss and lies within the reported bound.
+    * `stationary`: at rest at positive loss; the data left over are seen by no neuron for good and
+      all others are fitted, certified likewise.
+    * `moving`: still moving at the horizon, or at the last save time.
+    * `step_limit`: `max_steps` attempted steps were not enough.
+    * `step_underflow`: no step above rounding met the tolerance.
+    * `event_not_located`: a change of activation could not be located to rounding.
+    * `not_finite`: the state overflowed.
+    """
+
+    running = 0
+    interpolated = 1
+    stationary = 2
+    moving = 3
+    step_limit = 4
+    step_underflow = 5
+    event_not_located = 6
+    not_finite = 7
+
+    def __str__(self) -> str:
+        return self.name.replace("_", " ")
+
+    @property
+    def failed(self) -> bool:
+        """Whether the integration broke off for a numerical reason."""
+        return self >= Status.step_limit

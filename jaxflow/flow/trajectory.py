@@ -1,0 +1,171 @@
+"""A trajectory: states at the save times, changes of activation, and how the run ended."""
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Float, Int
+
+from jaxflow.flow.coordinates import State, log_norms, output_parts
+from jaxflow.flow.ending import Evidence
+from jaxflow.flow.field import outputs
+from jaxflow.flow.lane import Counts
+from jaxflow.flow.launch import Launch
+from jaxflow.flow.status import Status
+from jaxflow.network import ReluNetwork
+from jaxflow.validation import is_traced
+
+KINDS = np.array(["die", "revive", "slide", "leave_on", "leave_off"])
+"""Changes of a mode: active to inactive, inactive to active, on to the boundary, and off it."""
+
+
+class Events(eqx.Module):
+    """Changes of activation in the order of time.
+
+    Arrays of equal length; under `jax.vmap` they are padded (time inf, neuron and datum −1) and
+    `count` says how many are real.
+    """
+
+    time: Float[Array, " e"]
+    neuron: Int[Array, " e"]
+    datum: Int[Array, " e"]
+    code: Int[Array, " e"]
+    count: Int[Array, ""]
+
+    @property
+    def kind(self) -> np.ndarray:
+        """`die`, `revive`, `slide`, `leave_on` or `leave_off`; empty where padded."""
+        code = np.asarray(self.code)
+        return np.where(code >= 0, KINDS[code], "")
+
+    def __len__(self) -> int:
+        return int(self.count)
+
+
+class Trajectory(eqx.Module):
+    """The gradient flow from one initialisation.
+
+    Attributes:
+        ts: save times, in units of the flow's own time.
+        events: changes of activation.
+        evidence: what is known of the limit t → ∞ (`movement`, `fitted`, `residual`).
+        counts: step statistics.
+        end_time: the time at which the run ended.
+        rtol: the tolerance it was run with.
+    """
+
+    ts: Float[Array, " T"]
+    states: Float[Array, "T m q+2"]
+    launch: Launch
+    events: Events
+    deaths: Float[Array, "m n"]
+    last: State
+    end_time: Float[Array, ""]
+    evidence: Evidence
+    counts: Counts
+    code: Int[Array, ""]
+    rtol: Float[Array, ""]
+
+    @property
+    def status(self) -> Status | Array:
+        """How the run ended; prints as one of the words of `jaxflow.Status`."""
+        traced_or_batched = is_traced(self.code) or jnp.ndim(self.code) > 0
+        return self.code if traced_or_batched else Status(int(self.code))
+
+    @property
+    def log_norms(self) -> Float[Array, "T m"]:
+        """log of the size of the moving part (a_j, p_j) of every neuron, exact at any scale."""
+        return log_norms(self.states)
+
+    @property
+    def a(self) -> Float[Array, "T m"]:
+        """Output weights; zero where they are below the least float64."""
+        return jnp.exp(log_norms(self.states)) * output_parts(self.states)
+
+    @property
+    def w(self) -> Float[Array, "T m d"]:
+        """Hidden weights; zero where they are below the least float64."""
+        return self.launch.hidden_weights(self.states)
+
+    @property
+    def modes(self) -> Int[Array, "T m n"]:
+        """1 active, 0 inactive, for every save time, neuron and datum."""
+        alive = self.deaths > self.ts[:, None, None]
+        return (self.launch.active & alive).astype(jnp.int8)
+
+    @property
+    def outputs(self) -> Float[Array, "T n"]:
+        """Network outputs h(x_k) at the data."""
+        problem = self.launch.problem
+        return jax.vmap(lambda mode, s: outputs(problem, mode == 1, s))(self.modes, self.states)
+
+    @property
+    def loss(self) -> Float[Array, " T"]:
+        """Square loss 1/(2n) Σ_k (h(x_k) − y_k)²."""
+        return 0.5 * jnp.mean((self.outputs - self.launch.problem.y) ** 2, axis=-1)
+
+    @property
+    def variation_norm(self) -> Float[Array, " T"]:
+        """Σ_j |a_j| ‖w_j‖."""
+        return jnp.sum(jnp.abs(self.a) * jnp.linalg.norm(self.w, axis=-1), axis=-1)
+
+    @property
+    def final(self) -> ReluNetwork:
+        """The network at the end of the run, exact at any scale."""
+        return self.launch.network(self.last)
+
+    def network(self, index: int) -> ReluNetwork:
+        """The network at save time `ts[index]`, exact at any scale."""
+        return self.launch.network(self.states[index])
+
+    def __repr__(self) -> str:
+        if is_traced(self.code) or jnp.ndim(self.code) > 0:
+            return f"Trajectory(batch or traced, states {self.states.shape})"
+        return _summary(self)
+
+
+def _summary(run: Trajectory) -> str:
+    width, n = run.deaths.shape
+    counts = run.counts
+    lines = [
+        f"gradient flow of {width} neurons on {n} data: {run.status}",
+        f"  time     0 to {float(run.end_time):.6g}, {run.ts.shape[0]} saved",
+        f"  loss     {float(run.loss[0]):.6g} to {float(run.loss[-1]):.6g}",
+        f"  norm     {float(run.final.variation_norm()):.12g} (variation norm at the end)",
+        f"  limit    {_limit(run)}",
+        f"  events   {len(run.events)} changes of activation",
+        f"  steps    {int(counts.accepted)} accepted, {int(counts.rejected)} rejected, "
+        f"{int(counts.landings)} repeated to meet an event; {int(counts.frozen)} legs in closed "
+        f"form; rtol {float(run.rtol):.3g}",
+    ]
+    return "\n".join(lines)
+
+
+def _limit(run: Trajectory) -> str:
+    movement = float(run.evidence.movement)
+    if run.status in (Status.interpolated, Status.stationary):
+        return f"exists; log norms and directions still move by at most {movement:.2g}"
+    return "not certified at this time"
+
+
+def events_of(deaths: Float[Array, "m n"]) -> Events:
+    """Events in the order of time from the table of death times (inf where none)."""
+    times = deaths.reshape(-1)
+    order = jnp.argsort(times)
+    times = times[order]
+    real = jnp.isfinite(times)
+    n = deaths.shape[-1]
+    return Events(
+        times,
+        jnp.where(real, order // n, -1),
+        jnp.where(real, order % n, -1),
+        jnp.where(real, 0, -1),
+        jnp.sum(real),
+    )
+
+
+def trimmed(events: Events) -> Events:
+    """Without padding (concrete events only)."""
+    count = int(events.count)
+    parts = (events.time, events.neuron, events.datum, events.code)
+    return Events(*(part[:count] for part in parts), events.count)

@@ -1,0 +1,184 @@
+"""Many random initialisations at once: a status and a summary for every one."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxflow import init
+from jaxflow.dataset import Dataset, require_orthogonal
+from jaxflow.flow.ending import evidence
+from jaxflow.flow.field import residual
+from jaxflow.flow.gradient_flow import fly, settings_of
+from jaxflow.flow.settings import DEFAULT_RTOL, Settings
+from jaxflow.flow.status import Status
+from jaxflow.network import ReluNetwork
+from jaxflow.validation import positive_integer
+
+BATCH = 32
+"""Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
+
+
+class Ensemble(eqx.Module):
+    """Summaries of many runs; every array has one entry for each run.
+
+    Attributes:
+        code: the `Status` of each run as an integer.
+        end_time: the time at which the run ended.
+        loss: 1/(2n) Σ_k r_k² at the end.
+        residual: r_k at the end, shape (runs, n).
+        variation_norm: Σ_j |a_j| ‖w_j‖ at the end.
+        movement: certified bound on how far log norms and directions still move; inf if unknown.
+        fitted: whether all data are fitted in the limit.
+        steps: attempted steps.
+        events: changes of activation.
+    """
+
+    code: Int[Array, " runs"]
+    end_time: Float[Array, " runs"]
+    loss: Float[Array, " runs"]
+    residual: Float[Array, "runs n"]
+    variation_norm: Float[Array, " runs"]
+    movement: Float[Array, " runs"]
+    fitted: Bool[Array, " runs"]
+    steps: Int[Array, " runs"]
+    events: Int[Array, " runs"]
+
+    @property
+    def status(self) -> list[Status]:
+        """How each run ended."""
+        return [Status(int(code)) for code in np.atleast_1d(np.asarray(self.code))]
+
+    def __len__(self) -> int:
+        return int(self.code.shape[0])
+
+    def counts(self) -> dict[str, int]:
+        """Number of runs for each status that occurred."""
+        codes, numbers = np.unique(np.asarray(self.code), return_counts=True)
+        return {str(Status(int(c))): int(k) for c, k in zip(codes, numbers, strict=True)}
+
+    def __repr__(self) -> str:
+        norms = np.asarray(self.variation_norm)
+        ends = ", ".join(f"{number} {word}" for word, number in self.counts().items())
+        return (
+            f"ensemble of {len(self)} runs: {ends}\n"
+            f"  variation norm  median {np.median(norms):.10g}, "
+            f"{norms.min():.10g} to {norms.max():.10g}\n"
+            f"  loss            largest {np.max(np.asarray(self.loss)):.3g}\n"
+            f"  steps           median {int(np.median(np.asarray(self.steps)))}"
+        )
+
+
+def ensemble(
+    dataset: Dataset,
+    keys: Array,
+    *,
+    width: int,
+    scale: float | None = None,
+    log_scale: float | None = None,
+    bias: bool = False,
+    rtol: float = DEFAULT_RTOL,
+    horizon: float | None = None,
+    max_steps: int = 100_000,
+    batch: int = BATCH,
+    progress: Callable[[int], None] | None = None,
+) -> Ensemble:
+    """Integrate the flow from one balanced initialisation for each key, to its certified end.
+
+    A run depends on its key alone, never on the batch that it is in.
+
+    Args:
+        dataset: training data with orthogonal inputs.
+        keys: random keys, shape (runs,), as `jax.random.split` gives.
+        width, scale, log_scale, bias: as in `jaxflow.init.balanced`.
+        rtol, horizon, max_steps: as in `jaxflow.gradient_flow`.
+        batch: number of runs in one compiled call.
+        progress: called with the number of runs just finished.
+
+    Raises:
+        ValueError: as `jaxflow.init.balanced` and `jaxflow.gradient_flow`; keys that are none.
+    """
+    keys = _checked_keys(keys)
+    require_orthogonal(dataset, "ensemble")
+
+    def start(key):
+        return init.balanced(key, width, dataset.dim, scale=scale, log_scale=log_scale, bias=bias)
+
+    start(keys[0])
+    networks = eqx.filter_jit(jax.vmap(start))(keys)
+    settings = settings_of(rtol, horizon, max_steps, None)
+    return run_all(networks, dataset, settings, batch=batch, progress=progress)
+
+
+def run_all(
+    networks: ReluNetwork,
+    dataset: Dataset,
+    settings: Settings,
+    *,
+    batch: int = BATCH,
+    progress: Callable[[int], None] | None = None,
+) -> Ensemble:
+    """Integrate stacked networks, each on one data set or on its own of a stack of as many.
+
+    The runs are done in batches of one size, so that one compiled program serves them all, on as
+    many threads as there are cores.
+    """
+    batch = positive_integer("batch", batch)
+    runs = networks.exponent.shape[0]
+    batch = min(batch, runs)
+    own_data = dataset.x.ndim == 3
+    pieces = [np.arange(first, first + batch) % runs for first in range(0, runs, batch)]
+
+    def work(piece):
+        part = jax.tree.map(lambda leaf: leaf[piece], (networks, dataset if own_data else None))
+        result = _integrate_batch(part[0], part[1] if own_data else dataset, settings)
+        result = jax.tree.map(np.asarray, result)
+        if progress is not None:
+            progress(min(batch, runs - int(piece[0])))
+        return result
+
+    first = work(pieces[0])
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        results = [first, *pool.map(work, pieces[1:])]
+    joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:runs], *results)
+    return jax.tree.map(jnp.asarray, joined)
+
+
+@eqx.filter_jit
+def _integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
+    own_data = dataset.x.ndim == 3
+    axes = (0, 0 if own_data else None)
+    return jax.vmap(lambda net, data: _summarise(net, data, settings), axes)(networks, dataset)
+
+
+def _summarise(network: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
+    plan, lane = fly(network, dataset, settings)
+    found = evidence(plan.problem, lane.active, lane.state)
+    r = residual(plan.problem, lane.active, lane.state)
+    return Ensemble(
+        code=lane.status,
+        end_time=lane.t,
+        loss=0.5 * jnp.mean(r**2),
+        residual=r,
+        variation_norm=plan.network(lane.state).variation_norm(),
+        movement=found.movement,
+        fitted=found.fitted,
+        steps=lane.counts.attempted,
+        events=jnp.sum(jnp.isfinite(lane.deaths)),
+    )
+
+
+def _checked_keys(keys) -> Array:
+    typed = isinstance(keys, jax.Array) and jnp.issubdtype(keys.dtype, jax.dtypes.prng_key)
+    raw = isinstance(keys, jax.Array) and keys.dtype == jnp.uint32
+    if not ((typed and keys.ndim == 1) or (raw and keys.ndim == 2)) or keys.shape[0] == 0:
+        raise ValueError(
+            f"keys: got {keys!r}, wanted a vector of random keys, as "
+            f"jax.random.split(jax.random.key(0), 100) gives"
+        )
+    return keys
