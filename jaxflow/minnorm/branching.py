@@ -17,6 +17,9 @@ from jaxflow.minnorm.dual_function import Peak, climb, distinct, peak_from_coeff
 TIE = 1e-9
 """Peaks lower than the highest by at most this, relatively, are all found and returned."""
 
+WORTH_CLIMBING = 0.8
+"""Inner nodes whose direction reaches this share of the best value are climbed from."""
+
 EMPTY = 1e-14
 """A cell that no unit vector enters by more than this has no interior."""
 
@@ -126,9 +129,11 @@ class _Search:
         bound = min(secant, float(np.sqrt(square))) + rounding
         if bound < self.best * (1 - TIE):
             return bound, None
-        self.record(peak_from_coefficients(self.points, self.beta, sign, t))
         if not node.open.any():
+            self.record(peak_from_coefficients(self.points, self.beta, sign, t))
             return bound, None
+        if float(np.maximum(reach, 0.0) @ weight) > WORTH_CLIMBING * self.best * norm:
+            self.record(climb(self.points, self.gram, self.beta, sign, r))
         doubt = half * (1 - np.abs(reach) / max(norm, 1e-300))
         return bound, int(np.argmax(np.where(node.open, doubt, -1.0)))
 

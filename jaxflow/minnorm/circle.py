@@ -30,29 +30,31 @@ def circle_maximum(
     """Maximum over the unit circle of |g(w)|, g(w) = Σ_k β_k max(⟨w, x_k⟩, 0), cell by cell.
 
     In a cell with pattern S, g(w) = ⟨w, c⟩ with c = Σ_{k ∈ S} β_k x_k: the maximum is ‖c‖ where c
-    lies in the cell, and at one of its two walls otherwise.
+    lies in the cell, and at one of its two walls otherwise. The sums are taken in extended
+    precision where the platform has it, so that the rounding that `bound` allows for is mostly that
+    of the points themselves.
     """
-    edge = walls(points)
-    gradient = (plane_cells(points) * beta) @ points
-    at_edge = dual_values(points, beta, edge)
-    gram, candidates, bound = points @ points.T, [], 0.0
+    edge, long = walls(points), points.astype(np.longdouble)
+    gradient = (plane_cells(points) * beta) @ long
+    at_edge = dual_values(long, beta, edge)
+    candidates, bound = [], 0.0
     for sign in (1, -1):
         c = sign * gradient
-        inside = (_cross(edge, c) >= 0) & (_cross(c, np.roll(edge, -1, axis=0)) >= 0)
-        bound = max(bound, np.max(np.linalg.norm(c, axis=1), where=inside, initial=0.0))
-        bound = max(bound, float(np.max(sign * at_edge)))
-        candidates += [(sign, w) for w in c[inside]]
-        candidates += [(sign, w) for w, value in zip(edge, sign * at_edge, strict=True) if value > 0]
-    good = [(s, w) for s, w in candidates if _value(points, s * beta, w) >= bound * (1 - 1e-6)]
-    peaks = [climb(points, gram, beta, sign, w) for sign, w in good]
-    rounding = (len(points) + 4) * np.finfo(float).eps * float(np.sum(np.abs(beta)))
-    high = [p for p in peaks if p is not None and p.value >= bound * (1 - TIE)]
-    return SphereMaximum(bound + rounding, bound, distinct(high), True)
+        inside = (
+            (_cross(edge, c) >= 0) & (_cross(c, np.roll(edge, -1, axis=0)) >= 0) & c.any(axis=1)
+        )
+        bound = max(bound, np.max(np.sqrt(np.sum(c[inside] ** 2, axis=1)), initial=0.0))
+        bound = max(bound, np.max(sign * at_edge))
+        starts = np.concatenate([c[inside].astype(float), edge[sign * at_edge > 0]])
+        candidates += [(sign, w / np.linalg.norm(w)) for w in starts]
+    floor = float(bound) * (1 - 1e-6)
+    good = [(s, w) for s, w in candidates if s * dual_values(points, beta, w) >= floor]
+    climbed = [climb(points, points @ points.T, beta, sign, w) for sign, w in good]
+    high = [p for p in climbed if p is not None and p.value >= float(bound) * (1 - TIE)]
+    size = float(np.sum(np.abs(beta)))
+    rounding = (6 * np.finfo(float).eps + len(points) * np.finfo(np.longdouble).eps) * size
+    return SphereMaximum(float(bound) + rounding, float(bound), distinct(high), True)
 
 
 def _cross(a, b):
     return a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]
-
-
-def _value(points, weight, w) -> float:
-    return float(np.maximum(points @ w, 0.0) @ weight / max(np.linalg.norm(w), 1e-300))

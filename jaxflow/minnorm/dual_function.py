@@ -42,7 +42,10 @@ def dual_values(points, beta, directions) -> Float[np.ndarray, " q"]:
 
 
 def peak_from_coefficients(points, beta, sign: int, t) -> Peak | None:
-    """The peak at w ∝ Σ_k t_k x_k, where t solves the problem of its cell for sign · β."""
+    """The peak at w ∝ Σ_k t_k x_k, where t solves the problem of its cell for sign · β.
+
+    The coefficients tell which data are active also where ⟨w, x_k⟩ is zero up to rounding.
+    """
     w = points.T @ t
     norm = np.linalg.norm(w)
     if norm <= 1e-12 * max(float(np.sum(np.abs(t))), 1e-300):
@@ -50,7 +53,8 @@ def peak_from_coefficients(points, beta, sign: int, t) -> Peak | None:
     w = w / norm
     weight = sign * beta
     boundary = (weight < 0) & (t > weight) & (t < 0)
-    active = np.where(boundary, t <= 0.5 * weight, points @ w > 0)
+    side = np.where(weight == 0, points @ w > 0, np.abs(t) >= 0.5 * np.abs(weight))
+    active = side & ~((weight > 0) & (t < 0))
     value = float(np.maximum(points @ w, 0.0) @ weight)
     return Peak(w, sign, value, active, boundary)
 

@@ -2,21 +2,26 @@
 
 import numpy as np
 from jaxtyping import Float
-from scipy.optimize import linprog, nnls
+from scipy.linalg import qr
+from scipy.optimize import linprog
 
 from jaxflow.minnorm.dual_function import Peak
-from jaxflow.minnorm.polish import boundary_projection, signed_points
+from jaxflow.minnorm.polish import (
+    boundary_projection,
+    non_negative_norms,
+    peak_responses,
+    signed_points,
+)
+from jaxflow.minnorm.spanning import responses
+
+FITTED = 1e-14
+"""Residual, relative to the norm of the network, that counts as rounding."""
 
 NOTHING = 1e-7
 """Share of the norm below which a linear programme is taken to have found no neuron."""
 
 SOMETHING = 1e-5
 """Share of the norm above which it is taken to have found one."""
-
-
-def peak_responses(points, peaks: list[Peak]) -> Float[np.ndarray, "p q"]:
-    """s_i max(⟨w_i, x_k⟩, 0) for each point (row) and peak (column), exactly zero on boundaries."""
-    return np.stack([signed_points(points, peak) @ peak.direction for peak in peaks], axis=1)
 
 
 def extreme_network(
@@ -29,13 +34,8 @@ def extreme_network(
     independent responses, at most as many as points. A last correction within the cells, the
     smallest that fits, removes the rounding of the directions.
     """
-    columns = peak_responses(points, peaks)
-    try:
-        chosen, misfit = nnls(columns, labels)
-    except RuntimeError:
-        chosen, misfit = norms, 0.0
-    if misfit > 1e-9:
-        chosen = norms
+    chosen = non_negative_norms(points, labels, peaks)
+    chosen = norms if chosen is None else chosen
     used = np.flatnonzero(chosen > 0)
     peaks = [peaks[i] for i in used]
     neurons = np.stack([chosen[i] * p.direction for i, p in zip(used, peaks, strict=True)])
@@ -50,7 +50,29 @@ def _fitted(points, labels, neurons, peaks: list[Peak]) -> Float[np.ndarray, "m 
         fitted = sum(a @ v for a, v in zip(maps, neurons, strict=True))
         change = (inverse @ (labels - fitted)).reshape(neurons.shape)
         neurons = neurons + change
-    return np.stack([boundary_projection(points, p) @ v for p, v in zip(peaks, neurons, strict=True)])
+    return np.stack(
+        [boundary_projection(points, p) @ v for p, v in zip(peaks, neurons, strict=True)]
+    )
+
+
+def mended(points, labels, neurons, peaks: list[Peak], directions):
+    """The network with extra, tiny neurons if it misses the labels by more than rounding.
+
+    The residual is fitted by as many of the spanning directions as there are points, chosen by
+    pivoting for their independence. What they cost is part of the norm, which stays an upper bound.
+    """
+    signs = np.array([peak.sign for peak in peaks])
+    misfit = labels - np.maximum(points @ neurons.T, 0.0) @ signs
+    if np.max(np.abs(misfit)) <= FITTED * np.sum(np.linalg.norm(neurons, axis=1)):
+        return neurons, peaks
+    columns = responses(points, directions)
+    chosen = qr(columns, mode="r", pivoting=True)[1][: len(points)]
+    extra = np.linalg.solve(columns[:, chosen], misfit)
+    more = [
+        Peak(w, 1 if c > 0 else -1, 0.0, points @ w > 0, np.zeros(len(points), dtype=bool))
+        for w, c in zip(directions[chosen], extra, strict=True)
+    ]
+    return np.concatenate([neurons, np.abs(extra)[:, None] * directions[chosen]]), peaks + more
 
 
 def is_unique(points, labels, used: list[Peak], touching: list[Peak]) -> bool | None:

@@ -9,9 +9,9 @@ from jaxflow.dataset import Dataset
 from jaxflow.minnorm.branching import SphereMaximum
 from jaxflow.minnorm.column_generation import Limits, generate_columns, highest_peaks
 from jaxflow.minnorm.dual_function import Peak, distinct
-from jaxflow.minnorm.extreme import cheapest_combination, extreme_network, is_unique
+from jaxflow.minnorm.extreme import cheapest_combination, extreme_network, is_unique, mended
 from jaxflow.minnorm.interpolator import BRACKETED, CERTIFIED, HEURISTIC, Interpolator
-from jaxflow.minnorm.polish import neurons_in_use, polish
+from jaxflow.minnorm.polish import neurons_as_found, neurons_in_use, polish
 from jaxflow.minnorm.reduction import Problem, reduced
 from jaxflow.minnorm.spanning import label_costs, spanning_directions
 from jaxflow.network import ReluNetwork
@@ -19,6 +19,16 @@ from jaxflow.validation import is_traced
 
 CERTIFIED_GAP = 1e-10
 """Relative gap up to which a rigorous bound makes the value certified."""
+
+GUESSES = (
+    (neurons_in_use, 1e-6, 1e-4),
+    (neurons_in_use, 1e-4, 1e-6),
+    (neurons_as_found, 1e-6, 1e-5),
+    (neurons_as_found, 1e-4, 1e-6),
+    (neurons_in_use, 1e-9, 1e-4),
+)
+"""Ways to tell which neurons of the cone programme are in use, tried in turn until polishing works:
+the interior-point method blurs the distinction."""
 
 POLISH_ROUNDS = 8
 """Times that polishing is repeated with the peaks that the certificate found above one."""
@@ -63,29 +73,40 @@ def general_minimum(dataset: Dataset, *, limits: Limits | None = None) -> Interp
         return _zero_network(dataset, problem)
     directions = spanning_directions(problem.points)
     answer = _solved(problem, directions, limits)
-    return _interpolator(dataset, problem, answer, label_costs(problem.points, directions))
+    return _interpolator(dataset, problem, answer, directions)
 
 
 def _solved(problem: Problem, directions, limits: Limits) -> _Answer:
-    """Cone programme, then polishing until the certificate finds no peak above one."""
+    """Cone programme, then polishing; linear programming over directions if that fails."""
     points, labels = problem.points, problem.labels
     solution, cells = generate_columns(points, labels, directions, limits)
-    peaks, norms = neurons_in_use(points, solution, cells)
-    beta = solution.beta
-    for _ in range(POLISH_ROUNDS):
-        polished = polish(points, labels, beta, peaks, norms)
-        if polished.error > 1e-9 or np.any(polished.norms < 0):
-            break
-        search = highest_peaks(points, polished.beta, polished.peaks, limits)
-        if search.value <= 1 + 0.1 * CERTIFIED_GAP:
-            return _Answer(polished.peaks, polished.norms, polished.beta, search, True)
-        beta, peaks, norms = polished.beta, *_with_new(polished, search.peaks)
+    for guess, *tolerances in GUESSES:
+        peaks, norms = guess(points, solution, cells, *tolerances)
+        answer = _polished(points, labels, solution.beta, peaks, norms, limits)
+        if answer is not None:
+            return answer
     search = highest_peaks(points, solution.beta, peaks, limits)
     everywhere = [peak.direction for peak in peaks + search.peaks]
     everywhere += [v / np.linalg.norm(v) for v in solution.neurons if v @ v > 1e-20]
     everywhere = np.concatenate([np.stack(everywhere), directions])
     peaks, norms = cheapest_combination(points, labels, everywhere)
     return _Answer(peaks, norms, solution.beta, search, False)
+
+
+def _polished(points, labels, beta, peaks: list[Peak], norms, limits: Limits) -> _Answer | None:
+    """Polish until the certificate finds no peak above one; nothing if that does not happen."""
+    for _ in range(POLISH_ROUNDS):
+        if not peaks:
+            return None
+        polished = polish(points, labels, beta, peaks, norms)
+        if polished.error > 1e-9:
+            return None
+        search = highest_peaks(points, polished.beta, polished.peaks, limits)
+        rounding = 16 * np.finfo(float).eps * float(np.sum(np.abs(polished.beta)))
+        if search.value <= 1 + max(0.1 * CERTIFIED_GAP, rounding):
+            return _Answer(polished.peaks, polished.norms, polished.beta, search, True)
+        beta, peaks, norms = polished.beta, *_with_new(polished, search.peaks)
+    return None
 
 
 def _with_new(polished, found: list[Peak]) -> tuple[list[Peak], Float[np.ndarray, " q"]]:
@@ -95,8 +116,9 @@ def _with_new(polished, found: list[Peak]) -> tuple[list[Peak], Float[np.ndarray
     return peaks, np.array([known.get(id(peak), 0.0) for peak in peaks])
 
 
-def _interpolator(dataset, problem: Problem, answer: _Answer, costs) -> Interpolator:
+def _interpolator(dataset, problem: Problem, answer: _Answer, directions) -> Interpolator:
     neurons, used = extreme_network(problem.points, problem.labels, answer.peaks, answer.norms)
+    neurons, used = mended(problem.points, problem.labels, neurons, used, directions)
     signs = np.array([peak.sign for peak in used])
     value = problem.scale * float(np.sum(np.linalg.norm(neurons, axis=1)))
     search = answer.search
@@ -115,7 +137,7 @@ def _interpolator(dataset, problem: Problem, answer: _Answer, costs) -> Interpol
         dual=dual,
         lower_bound=np.float64(lower),
         rigorous_bound=np.float64(rigorous),
-        label_cost=costs[problem.ray] / problem.length,
+        label_cost=label_costs(problem.points, directions)[problem.ray] / problem.length,
         status=_status(value, lower, search.complete),
         unique=unique,
     )
