@@ -42,7 +42,7 @@ def least_norm_force(force, jumps):
 def consistent_solutions(a, x, r, mode, boundary):
     """All (sides of the repelling lines, n·D) such that every side agrees with its velocity.
 
-    Returns the leaders of the repelling lines, the solutions and the number of attracting lines.
+    Returns the leaders of the repelling lines, and the solutions.
     """
     force, jumps, repelling = np.zeros(x.shape[1]), [], []
     for group in lines(x):
@@ -64,4 +64,4 @@ def consistent_solutions(a, x, r, mode, boundary):
         velocity = [a * total @ x[k] for k, _ in repelling]
         if all((v > -ZERO if s else v < ZERO) for s, v in zip(sides, velocity, strict=True)):
             solutions.append((sides, total))
-    return [k for k, _ in repelling], solutions, len(jumps)
+    return [k for k, _ in repelling], solutions

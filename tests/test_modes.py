@@ -77,6 +77,11 @@ def drawn():
     return kinds, problems, each
 
 
+@pytest.fixture(scope="module")
+def enumerated(drawn):
+    return [consistent_solutions(*problem[:5]) for problem in drawn[1]]
+
+
 def scale(problem):
     _, x, r, *_ = problem
     return np.sum(np.abs(r) * np.linalg.norm(x, axis=1))
@@ -95,12 +100,11 @@ def test_problems_are_varied(drawn):
     assert not any(c.flag & codes.FAILED for c in chosen)
 
 
-def test_force_is_a_consistent_solution(drawn):
+def test_force_is_a_consistent_solution(drawn, enumerated):
     """D is one of the enumerated solutions, and the only one where there is only one."""
     _, problems, chosen = drawn
     errors, singles = [], 0
-    for problem, choice in zip(problems, chosen, strict=True):
-        _, solutions, _ = consistent_solutions(*problem[:5])
+    for problem, choice, (_, solutions) in zip(problems, chosen, enumerated, strict=True):
         distances = [np.linalg.norm(N * choice.force - force) for _, force in solutions]
         errors.append(min(distances) / (scale(problem) + 1e-300))
         singles += len(solutions) == 1
@@ -108,13 +112,13 @@ def test_force_is_a_consistent_solution(drawn):
     assert max(errors) < 1e-14, max(errors)
 
 
-def test_non_uniqueness_is_reported(drawn):
+def test_non_uniqueness_is_reported(drawn, enumerated):
     """Reported only where enumeration finds several solutions, and always for at most two sides."""
     _, problems, chosen = drawn
     compared = 0
-    for problem, choice in zip(problems, chosen, strict=True):
+    for problem, choice, known in zip(problems, chosen, enumerated, strict=True):
         a, x, _, _, _, direction = problem
-        repelling, solutions, _ = consistent_solutions(*problem[:5])
+        repelling, solutions = known
         velocity = a * N * x @ choice.force
         if any(abs(velocity[k]) < ZERO for k in repelling):
             continue
@@ -181,9 +185,9 @@ def test_dual_matrix_gives_the_sliding_coefficients(drawn):
         pushed_size = np.linalg.norm(pushed) * np.linalg.norm(x[sliding], axis=1) + 1e-300
         leak = max(leak, np.max(np.abs(x[sliding] @ force) / pushed_size))
         assert np.linalg.matrix_rank(x[choice.free]) == choice.free.sum()
-    assert coefficient_error < 1e-13, coefficient_error
+    assert coefficient_error < 2e-14, coefficient_error
     assert force_error < 1e-14, force_error
-    assert leak < 1e-12, leak
+    assert leak < 3e-14, leak
 
 
 def test_single_equals_batched(drawn):
@@ -192,7 +196,7 @@ def test_single_equals_batched(drawn):
         alone = jax.tree.map(np.asarray, single(*problem))
         for name in ("mode", "free", "still", "flag"):
             np.testing.assert_array_equal(getattr(alone, name), getattr(choice, name))
-        np.testing.assert_allclose(alone.force, choice.force, rtol=0, atol=1e-15 * scale(problem))
+        np.testing.assert_allclose(alone.force, choice.force, rtol=0, atol=1e-16 * scale(problem))
 
 
 def test_order_of_data_does_not_matter(drawn):

@@ -148,7 +148,9 @@ def _described(here, found: Settlement, boundaries, acting, boundary, index) -> 
     mode = jnp.where(found.free | held, codes.SLIDING, alpha.astype(jnp.int8))
     still = ~found.free & (found.velocity == 0)
     fixed = scattered(alpha * ~found.free, acting)
-    still = still & _untouched(across, boundaries, fixed > 0)
+    still = jax.lax.cond(
+        jnp.any(still), lambda s: s & _untouched(across, boundaries, fixed > 0), lambda s: s, still
+    )
     norms = jnp.linalg.norm(boundaries.rows, axis=1)
     return BoundaryChoice(
         mode=boundaries.mode_of_data(scattered(mode, acting)),
