@@ -9,6 +9,7 @@ from jaxflow.minnorm.branching import SphereMaximum, sphere_maximum
 from jaxflow.minnorm.circle import circle_maximum, plane_cells
 from jaxflow.minnorm.cone_programme import Cells, ConeSolution, solve_over_cells
 from jaxflow.minnorm.dual_function import Peak, climb, distinct
+from jaxflow.minnorm.warm_start import first_cells
 
 VIOLATED = 1e-7
 """A cell is added where the dual function exceeds one by more than this."""
@@ -45,48 +46,50 @@ def generate_columns(
 ) -> tuple[ConeSolution, Cells]:
     """Solve the cone programme over enough cells, to the accuracy of the interior-point method.
 
-    In the plane all cells are there from the start. Otherwise those of `directions` are, and the
-    cells around every peak of the dual function above one are added until there is none. Only the
-    last round asks branch and bound; peaks found by climbing serve in the others.
+    In the plane all cells are there from the start. Otherwise a linear programme proposes the
+    first, and the cells around every peak of the dual function above one are added until there is
+    none. Only the last round asks branch and bound; climbing serves in the others.
     """
     if points.shape[1] == 2:
-        cells = _with_both_signs(plane_cells(points))
+        cells = _with_both_signs(np.unique(plane_cells(points), axis=0))
         return solve_over_cells(points, labels, cells), cells
-    cells = _with_both_signs(points @ directions.T > 0, transpose=True)
+    cells = first_cells(points, labels, directions)
     rng = np.random.default_rng(0)
     for _ in range(MAX_ROUNDS):
         solution = solve_over_cells(points, labels, cells)
-        peaks = _violated(points, solution, cells, limits, rng)
-        wider = _added(cells, peaks)
-        if len(wider.sign) == len(cells.sign):
+        wider = _with_violated_cells(points, solution, cells, limits, rng)
+        if wider is None:
             break
         cells = wider
     return solution, cells
 
 
-def _with_both_signs(patterns, transpose: bool = False) -> Cells:
-    patterns = np.unique(patterns.T if transpose else patterns, axis=0)
+def _with_both_signs(patterns) -> Cells:
     signs = np.repeat([1, -1], len(patterns))
     return Cells(np.concatenate([patterns, patterns]), signs)
 
 
-def _violated(points, solution: ConeSolution, cells: Cells, limits, rng) -> list[Peak]:
-    """Peaks above one: by climbing from the neurons and at random, else by branch and bound."""
+def _with_violated_cells(points, solution: ConeSolution, cells, limits, rng) -> Cells | None:
+    """The cells and those around peaks above one; nothing if there is no new one.
+
+    Peaks in cells that the programme has already are above one by its own inaccuracy only.
+    """
     gram, beta = points @ points.T, solution.beta
     starts = [(s, v) for s, v in zip(cells.sign, solution.neurons, strict=True) if v @ v > 1e-12]
     random = rng.normal(size=(RANDOM_STARTS, points.shape[1]))
     starts += [(s, v) for v in random for s in (1, -1)]
-    found = [climb(points, gram, beta, s, v) for s, v in starts]
+    found = [climb(points, gram, beta, int(s), v) for s, v in starts]
     peaks = distinct([peak for peak in found if peak is not None])
-    high = [peak for peak in peaks if peak.value > 1 + VIOLATED]
-    if high:
-        return high
-    search = highest_peaks(points, beta, peaks, limits, enough=1 + VIOLATED)
-    return [peak for peak in search.peaks if peak.value > 1 + VIOLATED]
+    wider = _added(cells, [peak for peak in peaks if peak.value > 1 + VIOLATED])
+    if wider is not None:
+        return wider
+    enough = max([1.0] + [peak.value for peak in peaks]) + VIOLATED
+    search = highest_peaks(points, beta, peaks, limits, enough)
+    return _added(cells, [peak for peak in search.peaks if peak.value > enough])
 
 
-def _added(cells: Cells, peaks: list[Peak]) -> Cells:
-    """The cells with those around the peaks: its own, and with its boundary all off or all on."""
+def _added(cells: Cells, peaks: list[Peak]) -> Cells | None:
+    """The cells and, of each peak, its own and those with its boundary all off or all on."""
     known = {(row.tobytes(), s) for row, s in zip(cells.active, cells.sign.tolist(), strict=True)}
     rows, signs = [cells.active], [cells.sign]
     for peak in peaks:
@@ -95,4 +98,4 @@ def _added(cells: Cells, peaks: list[Peak]) -> Cells:
                 known.add((active.tobytes(), peak.sign))
                 rows.append(active[None])
                 signs.append(np.array([peak.sign]))
-    return Cells(np.concatenate(rows), np.concatenate(signs))
+    return Cells(np.concatenate(rows), np.concatenate(signs)) if len(rows) > 1 else None

@@ -1,4 +1,4 @@
-"""From a dual and the peaks under it to a network of few neurons, and whether it is the only one."""
+"""From a dual and its peaks to a network of few neurons, and whether it is the only one."""
 
 import numpy as np
 from jaxtyping import Float

@@ -4,8 +4,9 @@ With the activation pattern S_i, the boundary set B_i and the sign s_i of every 
 unknowns are β and the norms c_i. The direction of neuron i is the one in which the dual function
 is highest,
 
-    w_i(β) = p_i/‖p_i‖,   p_i = Π_i Xᵀ S_i s_i β,   Π_i the projection on {w : ⟨w, x_k⟩ = 0, k ∈ B_i},
+    w_i(β) = p_i/‖p_i‖,   p_i = Π_i Xᵀ S_i s_i β,
 
+where Π_i projects on {w : ⟨w, x_k⟩ = 0, k ∈ B_i},
 and the conditions are Σ_i c_i s_i S_i X w_i(β) = y (interpolation) and ‖p_i(β)‖ = 1.
 """
 
@@ -146,7 +147,7 @@ def boundary_projection(points, peak: Peak) -> Float[np.ndarray, "r r"]:
 
 
 def _jacobian(pieces, w, length, columns, norms) -> Float[np.ndarray, "m m"]:
-    """Derivative of (Σ c_i s_i S_i X w_i, ‖p_i‖) by (β, c), symmetric; c in units of the largest."""
+    """Symmetric derivative of (Σ c_i s_i S_i X w_i, ‖p_i‖) by (β, c), c in units of the largest."""
     p, q = columns.shape
     matrix = np.zeros((p + q, p + q))
     for (a, projection), u, norm, c in zip(pieces, w, length, norms, strict=True):

@@ -1,4 +1,4 @@
-"""Directions whose responses span all labels: a first network, and what a change of labels costs."""
+"""Directions whose responses span all labels, and what a change of the labels costs."""
 
 import numpy as np
 from jaxtyping import Float
