@@ -1,19 +1,27 @@
-"""Evidence that the limit t → ∞ is known from the state at one time (orthogonal inputs).
+"""Evidence that the limit t → ∞ is known from the state at one time.
 
-Let C be the data seen by some neuron and r_C their residuals. Let J be neurons whose active pairs
-stay active while every log norm and direction moves by at most δ, i.e. ω_jk > δ. With
-μ = min_{k ∈ C} ‖x_k‖² Σ_{j ∈ J active at k} a_j², taken at its least after such movements,
-‖r_C(t)‖ ≤ ‖r_C(0)‖ exp(−μ t/n), and every neuron moves by at most max‖x‖ ‖r_C(0)‖/μ. If that is at
-most δ, the assumption was true and the limit exists, fits C exactly, and is that close. Data seen
-by nobody stay so: dead pairs are dead for good.
+Let C be the data seen by some neuron, r_C their residuals and K = Σ_j K_j the tangent kernel on C.
+Let J be neurons whose modes cannot change while every log norm and direction moves by at most δ,
+and let K_J ≥ μ > 0 after any such movement. Then ‖r_C(t)‖ ≤ ‖r_C(0)‖ exp(−μ t/n), because every
+other neuron only helps, and every neuron moves by at most ‖X‖_op ‖r_C(0)‖/μ. If that is at most δ,
+the assumption was true: the limit exists, fits C exactly, and is that close.
+
+* Orthogonal inputs: J are neurons with ω_jk > δ on all their active data, and
+  μ = min_{k ∈ C} ‖x_k‖² Σ_{j ∈ J active at k} a_j². Data seen by nobody stay so, because dead
+  pairs are dead for good: the run is stationary if their residual is not zero.
+* Any inputs: J are neurons with |⟨ω_j, x_k⟩| > δ ‖x_k‖ for all data, and μ is the least eigenvalue
+  of K_J less the most that movements by δ can take from it; C is all data. At positive loss the run
+  is stationary where every force D_j vanishes to the tolerance.
 """
 
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
-from jaxflow.flow.field import Problem, residual
+from jaxflow.flow.field import residual
+from jaxflow.flow.problem import Problem
 
 MOVEMENT = 1e-6
 """The δ that is assumed and then verified."""
@@ -26,36 +34,70 @@ class Evidence(eqx.Module):
         movement: bound on how far every log norm and direction still moves; inf if unknown.
         fitted: whether all data are fitted in the limit, those with residual zero included.
         residual: ‖r‖ over the data that are seen by some neuron, relative to ‖y‖.
+        force: largest ‖D_j‖ relative to max‖x‖ ‖y‖/n.
     """
 
     movement: Float[Array, ""]
     fitted: Bool[Array, ""]
     residual: Float[Array, ""]
+    force: Float[Array, ""]
 
     @property
     def certified(self) -> Bool[Array, ""]:
         """Whether the limit exists for certain, within `movement`."""
         return self.movement <= MOVEMENT
 
+    def settled(self, rtol: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether nothing is left to integrate at this tolerance."""
+        return (self.certified & (self.residual <= rtol)) | (self.force <= rtol)
 
-def evidence(problem: Problem, active: Bool[Array, "m n"], state: State) -> Evidence:
+
+def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     """Bound the way that is left to the limit, from the state at one time."""
-    r = residual(problem, active, state)
-    norms = problem.span.norms()
+    r = residual(problem, modes, state)
     magnitude = jnp.linalg.norm(problem.y)
+    magnitude = jnp.where(magnitude > 0, magnitude, 1.0)
+    if modes.slide is None:
+        seen = jnp.any(modes.active & (output_parts(state) != 0)[:, None], axis=0)
+        mu = _least_rate_orthogonal(problem, modes, state, seen)
+    else:
+        seen = jnp.ones(r.shape, dtype=bool)
+        mu = _least_rate(problem, modes, state)
+    gap = jnp.linalg.norm(jnp.where(seen, r, 0.0))
+    reach = problem.span.operator_norm()
+    movement = jnp.where(gap > 0, reach * gap / jnp.where(mu > 0, mu, 1e-300), 0.0)
     rounding = 1e-14 * jnp.max(jnp.abs(problem.y))
-    moving = active & (output_parts(state) != 0)[:, None]
-    seen = jnp.any(moving, axis=0)
-    left = jnp.where(seen, r, 0.0)
+    force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=-1))
+    unit = jnp.max(problem.span.norms()) * magnitude / problem.n
+    return Evidence(
+        movement=movement,
+        fitted=jnp.all(seen | (jnp.abs(r) <= rounding)),
+        residual=gap / magnitude,
+        force=jnp.where(modes.slide is None, jnp.inf, force / unit),
+    )
 
-    steady = jnp.all(~active | (hidden_parts(state) > MOVEMENT), axis=-1)
+
+def _least_rate_orthogonal(problem: Problem, modes: Modes, state: State, seen):
+    """μ on the data that are seen, for a diagonal lower bound of the kernel."""
+    steady = jnp.all(~modes.active | (hidden_parts(state) > MOVEMENT), axis=-1)
     size = jnp.maximum(jnp.abs(output_parts(state)) - MOVEMENT, 0.0)
     kernel = jnp.exp(2 * (log_norms(state) - MOVEMENT)) * size**2
-    per_datum = norms**2 * jnp.sum(
-        jnp.where(active & steady[:, None], kernel[:, None], 0.0), axis=0
-    )
-    mu = jnp.min(jnp.where(seen, per_datum, jnp.inf))
-    gap = jnp.linalg.norm(left)
-    movement = jnp.where(gap > 0, jnp.max(norms) * gap / jnp.where(mu > 0, mu, 1e-300), 0.0)
-    fitted = jnp.all(seen | (jnp.abs(r) <= rounding))
-    return Evidence(movement, fitted, gap / jnp.where(magnitude > 0, magnitude, 1.0))
+    counted = modes.active & steady[:, None]
+    per_datum = jnp.sum(jnp.where(counted, kernel[:, None], 0.0), axis=0)
+    return jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
+
+
+def _least_rate(problem: Problem, modes: Modes, state: State):
+    """μ = λ_min(K_J) less Σ_j ‖z_j‖² ‖X‖²_op ((e^δ (1 + δ))² − 1)."""
+    omega, eta = hidden_parts(state), output_parts(state)
+    u = problem.span.preactivations(omega)
+    steady = jnp.all(jnp.abs(u) > MOVEMENT * problem.span.norms(), axis=-1)
+    weight = jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0)
+    seen = jnp.where(modes.active, u, 0.0)
+    active = modes.active.astype(u.dtype)
+    gram = problem.span.rows @ problem.span.rows.T
+    kernel = (seen * weight[:, None]).T @ seen
+    kernel = kernel + gram * ((active * (weight * eta**2)[:, None]).T @ active)
+    change = jnp.expm1(2 * (MOVEMENT + jnp.log1p(MOVEMENT)))
+    loss = change * jnp.sum(weight) * problem.span.operator_norm() ** 2
+    return jnp.linalg.eigvalsh(kernel)[0] - loss

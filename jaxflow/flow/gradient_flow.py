@@ -6,11 +6,11 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxflow.dataset import Dataset, require_orthogonal
+from jaxflow.dataset import Dataset
 from jaxflow.flow.coordinates import log_norms
 from jaxflow.flow.ending import evidence
 from jaxflow.flow.integrate import integrate, take_off
-from jaxflow.flow.lane import Lane
+from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
 from jaxflow.flow.solver import UnrolledDopri8
@@ -37,6 +37,7 @@ def gradient_flow(
     rtol: float = DEFAULT_RTOL,
     horizon: float | None = None,
     max_steps: int = 100_000,
+    max_events: int = 20_000,
     solver: diffrax.AbstractERK | None = None,
 ) -> Trajectory:
     """Integrate the gradient flow dw_j/dt = a_j D_j, da_j/dt = ⟨w_j, D_j⟩ from t = 0.
@@ -47,7 +48,7 @@ def gradient_flow(
 
     Args:
         network: the initialisation.
-        dataset: training data with orthogonal inputs.
+        dataset: training data.
         ts: increasing save times, shape (T,), the last one being the end; may include 0. Without
             them the run goes on until its limit is certified, or to the horizon, and is saved at
             201 equally spaced times.
@@ -55,6 +56,8 @@ def gradient_flow(
         horizon: with `ts=None`, the time at which to stop at the latest. The default is four times
             the longest time that any birth and fit can take.
         max_steps: attempted steps after which the run ends with the status `step limit`.
+        max_events: room for changes of activation on inputs that are not orthogonal; a run that
+            needs more ends with the status `event limit`.
         solver: an explicit Runge-Kutta method of diffrax with first-same-as-last stages, such as
             `diffrax.Tsit5()`; by default Dormand-Prince 8(7).
 
@@ -67,7 +70,7 @@ def gradient_flow(
     Source: arXiv 2206.00939, equation 2.
     """
     check_pair(network, dataset)
-    settings = settings_of(rtol, horizon, max_steps, solver)
+    settings = settings_of(rtol, horizon, max_steps, solver, max_events)
     if ts is not None:
         times = save_times(ts)
         run = _fly(network, dataset, settings, times)
@@ -100,10 +103,8 @@ def save_times(ts) -> Float[Array, " T"]:
 @eqx.filter_jit
 def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts) -> Trajectory:
     plan = launch(network, dataset)
-    lane, record = integrate(
-        plan.problem, settings, take_off(plan.problem, plan.active, plan.state), ts
-    )
-    return _trajectory(plan, settings, ts, record.states, lane)
+    lane, record = integrate(plan.problem, settings, _start(plan, settings), ts)
+    return _trajectory(plan, settings, ts, record, lane)
 
 
 @eqx.filter_jit
@@ -111,20 +112,21 @@ def _fly_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings) 
     """Once to find the end, and once more to save on the way."""
     plan, lane = fly(network, dataset, settings)
     ts = jnp.linspace(0.0, lane.t, GRID)
-    _, record = integrate(
-        plan.problem, settings, take_off(plan.problem, plan.active, plan.state), ts
-    )
-    return _trajectory(plan, settings, ts, record.states, lane)
+    _, record = integrate(plan.problem, settings, _start(plan, settings), ts)
+    return _trajectory(plan, settings, ts, record, lane)
 
 
 def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
     """Integrate to the end that evidence gives, saving nothing on the way; for batches."""
     plan = launch(network, dataset)
-    start = take_off(plan.problem, plan.active, plan.state)
     horizon = jnp.where(jnp.isfinite(settings.horizon), settings.horizon, longest_time(plan))
     settings = eqx.tree_at(lambda s: s.horizon, settings, horizon)
-    lane, _ = integrate(plan.problem, settings, start, jnp.zeros(0))
+    lane, _ = integrate(plan.problem, settings, _start(plan, settings), jnp.zeros(0))
     return plan, lane
+
+
+def _start(plan: Launch, settings: Settings) -> Lane:
+    return take_off(plan.problem, settings, plan.modes, plan.state)
 
 
 def longest_time(plan: Launch) -> Float[Array, ""]:
@@ -140,16 +142,16 @@ def longest_time(plan: Launch) -> Float[Array, ""]:
     return 4 * (60.0 + jnp.max(jnp.abs(log_norms(plan.state)))) / slowest
 
 
-def _trajectory(plan: Launch, settings: Settings, ts, states, lane: Lane) -> Trajectory:
+def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane) -> Trajectory:
     return Trajectory(
         ts=ts,
-        states=states,
+        states=record.states,
         launch=plan,
-        events=events_of(lane.deaths),
-        deaths=lane.deaths,
+        modes=record.modes,
+        events=events_of(lane.log),
         last=lane.state,
         end_time=lane.t,
-        evidence=evidence(plan.problem, lane.active, lane.state),
+        evidence=evidence(plan.problem, lane.modes, lane.state),
         counts=lane.counts,
         code=lane.status,
         rtol=settings.rtol,
@@ -174,10 +176,9 @@ def check_pair(network, dataset) -> None:
             f"network: got input dimension {network.dim}, wanted {dataset.dim} as the dataset's; "
             f"a bias is a constant last coordinate of both"
         )
-    require_orthogonal(dataset, "gradient_flow")
 
 
-def settings_of(rtol, horizon, max_steps, solver) -> Settings:
+def settings_of(rtol, horizon, max_steps, solver=None, max_events=0) -> Settings:
     """Checked settings; an absent horizon is infinite here and replaced by `longest_time`.
 
     Raises:
@@ -187,6 +188,7 @@ def settings_of(rtol, horizon, max_steps, solver) -> Settings:
         rtol=_tolerance(rtol),
         horizon=jnp.asarray(jnp.inf if horizon is None else _horizon(horizon)),
         max_steps=positive_integer("max_steps", max_steps),
+        max_events=max_events and positive_integer("max_events", max_events),
         solver=_solver(solver),
     )
 

@@ -4,13 +4,16 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
+from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import State, balance_of
 from jaxflow.flow.ending import Evidence, evidence
-from jaxflow.flow.field import Problem, residual, vector_field
+from jaxflow.flow.field import residual, vector_field
 from jaxflow.flow.frozen import allows, frozen_flow
 from jaxflow.flow.lane import Lane, Record, no_counts, not_landing
+from jaxflow.flow.log import empty_log
+from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.stepping import attempt_step
@@ -19,14 +22,14 @@ WORTHWHILE = 4.0
 """Freeze the residual only where that covers this many steps of the solver."""
 
 
-def take_off(problem: Problem, active: Bool[Array, "m n"], state: State) -> Lane:
+def take_off(problem: Problem, settings: Settings, modes: Modes, state: State) -> Lane:
     """A run at time zero."""
-    speed = jnp.max(jnp.abs(vector_field(problem, active, state)))
+    speed = jnp.max(jnp.abs(vector_field(problem, modes, state)))
     return Lane(
         t=jnp.zeros(()),
         state=state,
-        active=active,
-        deaths=jnp.full(active.shape, jnp.inf),
+        modes=modes,
+        log=empty_log(modes, settings.max_events),
         balance=balance_of(state),
         step=0.01 / jnp.maximum(speed, 1e-300),
         landing=not_landing(),
@@ -44,7 +47,11 @@ def integrate(
     The loop alternates legs of two kinds: neurons on their own in closed form as long as the
     residual may be frozen, then steps of the solver until it may be frozen again.
     """
-    record = Record(jnp.array(0), jnp.zeros((ts.shape[0], *lane.state.shape)))
+    record = Record(
+        jnp.array(0),
+        jnp.zeros((ts.shape[0], *lane.state.shape)),
+        jnp.zeros((ts.shape[0], *lane.modes.active.shape), dtype=jnp.int8),
+    )
     carry = _note(problem, settings, ts, (lane, record))
 
     def fly(carry):
@@ -65,9 +72,9 @@ def _closed_form_leg(problem, settings, ts, carry):
         stop = _next_stop(settings, ts, record)
         end, flight = frozen_flow(
             problem,
-            lane.active,
+            lane.modes,
             lane.state,
-            lane.deaths,
+            lane.log,
             frozen_residual(problem, settings, lane),
             lane.t,
             stop,
@@ -75,12 +82,7 @@ def _closed_form_leg(problem, settings, ts, carry):
         )
         counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
         moved = replace(
-            lane,
-            t=end,
-            state=flight.state,
-            active=flight.active,
-            deaths=flight.deaths,
-            counts=counts,
+            lane, t=end, state=flight.state, modes=flight.modes, log=flight.log, counts=counts
         )
         lane = _where(end > lane.t, moved, lane)
         lane = replace(lane, thawed=end < stop)
@@ -90,7 +92,10 @@ def _closed_form_leg(problem, settings, ts, carry):
 
 
 def _solver_leg(problem, settings, ts, carry):
-    """Steps of the solver until the residual may be frozen for a worthwhile time."""
+    """Steps of the solver until the residual may be frozen for a worthwhile time.
+
+    On general inputs that is asked only once, at the start.
+    """
 
     def wanted(carry):
         return carry[0].running & carry[0].thawed
@@ -99,16 +104,17 @@ def _solver_leg(problem, settings, ts, carry):
         lane, record = carry
         lane = attempt_step(problem, settings, lane, _next_stop(settings, ts, record))
         lane, record = _note(problem, settings, ts, (lane, record))
-        calm = allows(
-            problem,
-            lane.active,
-            lane.state,
-            frozen_residual(problem, settings, lane),
-            WORTHWHILE * lane.step,
-            settings.frozen_tolerance,
-        )
-        lane = replace(lane, thawed=~calm | lane.landing.on)
-        return _where(wanted(carry), (lane, record), carry)
+        if lane.modes.slide is None:
+            calm = allows(
+                problem,
+                lane.modes,
+                lane.state,
+                frozen_residual(problem, settings, lane),
+                WORTHWHILE * lane.step,
+                settings.frozen_tolerance,
+            )
+            lane = replace(lane, thawed=~calm | lane.landing.on)
+        return lane, record
 
     return jax.lax.while_loop(wanted, step, carry)
 
@@ -117,10 +123,11 @@ def frozen_residual(problem: Problem, settings: Settings, lane: Lane) -> Float[A
     """The residual as it would be frozen: zero where a datum is fitted to within the tolerance.
 
     A fitted residual decays at a rate of the order of |y_k| ‖x_k‖/n, so that neglecting it costs
-    |r_k|/|y_k|, whatever the time.
+    |r_k|/|y_k|, whatever the time. A zero label is measured by the largest one.
     """
-    r = residual(problem, lane.active, lane.state)
-    level = settings.rtol * jnp.abs(problem.y)
+    r = residual(problem, lane.modes, lane.state)
+    size = jnp.abs(problem.y)
+    level = settings.rtol * jnp.where(size > 0, size, jnp.max(size))
     return jnp.where(jnp.abs(r) <= level, 0.0, r)
 
 
@@ -135,25 +142,54 @@ def _note(problem, settings, ts, carry):
     lane, record = carry
     last = ts.shape[0]
     if last:
-        at = jnp.minimum(record.saved, last - 1)
-        due = lane.running & (record.saved < last) & (lane.t >= ts[at]) & ~lane.landing.on
-        kept = jnp.where(due, lane.state, record.states[at])
-        record = Record(record.saved + due, record.states.at[at].set(kept))
+        record = _recorded(ts, lane, record)
         over = record.saved == last
     else:
         over = lane.t >= settings.horizon
-    found = evidence(problem, lane.active, lane.state)
-    verdict = jnp.where(found.fitted, Status.interpolated, Status.stationary)
-    verdict = jnp.where(found.certified, verdict, Status.moving)
-    settled = found.certified & (found.residual <= settings.rtol)
-    ends = over if last else over | settled
-    status = jnp.where(lane.running & ends, verdict, lane.status)
+    found = _evidence_when_needed(problem, settings, lane, over)
+    ends = over if last else over | found.settled(settings.rtol)
+    status = jnp.where(lane.running & ends, verdict(found, settings), lane.status)
     return replace(lane, status=status), record
+
+
+def _recorded(ts, lane: Lane, record: Record) -> Record:
+    at = jnp.minimum(record.saved, ts.shape[0] - 1)
+    left = record.saved < ts.shape[0]
+    due = lane.running & left & (lane.t >= ts[at]) & ~lane.landing.on
+    states = jnp.where(due, lane.state, record.states[at])
+    modes = jnp.where(due, lane.modes.codes, record.modes[at])
+    return Record(
+        record.saved + due, record.states.at[at].set(states), record.modes.at[at].set(modes)
+    )
+
+
+def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
+    """Evidence; on general inputs its eigenvalues are computed only where they can matter."""
+    if lane.modes.slide is None:
+        return evidence(problem, lane.modes, lane.state)
+    r = residual(problem, lane.modes, lane.state)
+    force = driving_force(problem, lane.modes, r)
+    small = jnp.linalg.norm(r) <= settings.rtol * jnp.linalg.norm(problem.y)
+    slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
+    none = Evidence(jnp.array(jnp.inf), jnp.array(False), jnp.array(jnp.inf), jnp.array(jnp.inf))
+
+    def look():
+        return evidence(problem, lane.modes, lane.state)
+
+    return jax.lax.cond(over | small | slow, look, lambda: none)
+
+
+def verdict(found: Evidence, settings: Settings):
+    """The status that the evidence supports."""
+    certain = jnp.where(found.fitted, Status.interpolated, Status.stationary)
+    at_rest = (found.force <= settings.rtol) & (found.residual > settings.rtol)
+    other = jnp.where(at_rest, Status.stationary, Status.moving)
+    return jnp.where(found.certified, certain, other)
 
 
 def final_evidence(problem: Problem, lane: Lane) -> Evidence:
     """What is known of the limit at the end of a run."""
-    return evidence(problem, lane.active, lane.state)
+    return evidence(problem, lane.modes, lane.state)
 
 
 def _where(condition, yes, no):

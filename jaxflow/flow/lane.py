@@ -4,7 +4,9 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.flow.activation import Modes
 from jaxflow.flow.coordinates import Balance, State
+from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.status import Status
 
 
@@ -23,7 +25,7 @@ class Counts(eqx.Module):
 
 
 class Landing(eqx.Module):
-    """A step being repeated so that it ends exactly at a change of activation."""
+    """A step being repeated so that it ends exactly at a change of mode."""
 
     on: Bool[Array, ""]
     step: Float[Array, ""]
@@ -36,8 +38,8 @@ class Lane(eqx.Module):
 
     t: Float[Array, ""]
     state: State
-    active: Bool[Array, "m n"]
-    deaths: Float[Array, "m n"]
+    modes: Modes
+    log: DeathTable | EventBuffer
     balance: Balance
     step: Float[Array, ""]
     landing: Landing
@@ -52,10 +54,11 @@ class Lane(eqx.Module):
 
 
 class Record(eqx.Module):
-    """States at the save times reached so far."""
+    """States and modes at the save times reached so far."""
 
     saved: Int[Array, ""]
     states: Float[Array, "T m q+2"]
+    modes: Int[Array, "T m n"]
 
 
 def not_landing() -> Landing:

@@ -2,12 +2,13 @@
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Float
 
 from jaxflow.dataset import Dataset
+from jaxflow.flow.activation import Modes, first_modes
 from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
-from jaxflow.flow.field import Problem
-from jaxflow.flow.span import Span, span_of
+from jaxflow.flow.problem import Problem, problem_of
+from jaxflow.flow.span import Span
 from jaxflow.network import LOG2, ReluNetwork, split_exponential
 
 
@@ -20,7 +21,7 @@ class Launch(eqx.Module):
 
     problem: Problem
     state: State
-    active: Bool[Array, "m n"]
+    modes: Modes
     rest: ReluNetwork
 
     def hidden_weights(self, states: Float[Array, "*t m q+2"]) -> Float[Array, "*t m d"]:
@@ -39,16 +40,17 @@ class Launch(eqx.Module):
 
 def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     """Coordinates of a network in the span of the data."""
-    span = span_of(dataset)
+    problem = problem_of(dataset)
+    span = problem.span
     w, a = network.w_mantissa, network.a_mantissa
-    active = (w @ dataset.x.T) > 0
-    p = _coordinates(span, w, active)
+    u = w @ dataset.x.T
+    p = _coordinates(span, w, u > 0)
     norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=-1))
     safe = jnp.where(norm > 0, norm, 1.0)
     rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
     state = assemble(rho, a / safe, p / safe[:, None])
     rest = ReluNetwork.from_mantissa(w - p @ span.basis, 0 * a, network.exponent)
-    return Launch(Problem(span, dataset.y), state, active, rest)
+    return Launch(problem, state, first_modes(problem, state[:, 1], u), rest)
 
 
 def _coordinates(span: Span, w, active):

@@ -20,12 +20,14 @@ class Settings(eqx.Module):
         rtol: error allowed per step in the log norm and direction of every neuron. A datum counts
             as fitted when |r_k| ≤ rtol |y_k|: an explicit method hovers at about that level.
         horizon: last time, in units of the flow's own time.
+        max_events: room for changes of activation on general inputs; 0 only counts them.
         max_steps: number of attempted steps after which the run gives up.
         solver: a diffrax explicit Runge-Kutta method with an error estimate.
     """
 
     rtol: Float[Array, ""]
     horizon: Float[Array, ""]
+    max_events: int = eqx.field(static=True, default=0)
     max_steps: int = eqx.field(static=True, default=100_000)
     solver: diffrax.AbstractERK = eqx.field(default_factory=UnrolledDopri8)
 

@@ -13,6 +13,7 @@ class Status(IntEnum):
     * `step_limit`: `max_steps` attempted steps were not enough.
     * `step_underflow`: no step above rounding met the tolerance.
     * `event_not_located`: a change of activation could not be located to rounding.
+    * `event_limit`: more changes of activation than there was room to record.
     * `not_finite`: the state overflowed.
     """
 
@@ -23,7 +24,8 @@ class Status(IntEnum):
     step_limit = 4
     step_underflow = 5
     event_not_located = 6
-    not_finite = 7
+    event_limit = 7
+    not_finite = 8
 
     def __str__(self) -> str:
         return self.name.replace("_", " ")

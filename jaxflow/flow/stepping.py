@@ -1,4 +1,4 @@
-"""One attempted step of the solver: accepted, rejected, or cut to end at a change of activation."""
+"""One attempted step of the solver: accepted, rejected, or cut to end at a change of mode."""
 
 from dataclasses import replace
 
@@ -6,19 +6,16 @@ import equinox as eqx
 import jax
 import jax.numpy as jnp
 from diffrax import ODETerm
+from jaxtyping import Array, Float
 
-from jaxflow.flow.coordinates import (
-    assemble,
-    hidden_parts,
-    log_norms,
-    output_parts,
-    restore_invariants,
-)
-from jaxflow.flow.events import first_crossing
-from jaxflow.flow.field import Problem, vector_field
+from jaxflow.flow.coordinates import State, restore_invariants
+from jaxflow.flow.crossing import first_crossing
+from jaxflow.flow.field import margins_and_slopes, vector_field
 from jaxflow.flow.lane import Counts, Landing, Lane, not_landing
+from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
+from jaxflow.flow.switching import switch_modes
 
 SAFETY, LEAST, MOST = 0.9, 0.2, 5.0
 """Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
@@ -26,132 +23,144 @@ NEWTON_ACCEPTS = 1e-5
 """An event is met when Newton's correction is below this share of the step: the correction is then
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 ROUNDING = 4e-16
-"""A preactivation of a normalised neuron is zero to rounding."""
-LANDING_TRIES = 30
+"""A margin of a normalised neuron is zero to rounding."""
+LANDING_TRIES = 60
 
 
 class Attempt(eqx.Module):
-    """A tried step: its end, the dense output, slopes at both ends and the error per tolerance."""
+    """A tried step: its length and end, margins and slopes (per step) at both ends, the error."""
 
-    length: jnp.ndarray
-    end: jnp.ndarray
-    start_slope: jnp.ndarray
-    end_slope: jnp.ndarray
-    size: jnp.ndarray
+    length: Float[Array, ""]
+    end: State
+    margins: tuple[Float[Array, "m p"], Float[Array, "m p"]]
+    slopes: tuple[Float[Array, "m p"], Float[Array, "m p"]]
+    error: Float[Array, ""]
     dense: dict
 
 
 def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane:
     """Try one step and carry out what follows from it."""
     attempt = _try(problem, settings, lane, stop)
-    good = jnp.isfinite(attempt.size) & (attempt.size <= 1)
-    theta = _crossings(lane, attempt)
-    crosses = jnp.any(jnp.isfinite(theta)) & ~lane.landing.on
-    outcome = _reject(lane, attempt)
-    outcome = _select(good & ~lane.landing.on & ~crosses, _accept(lane, attempt, stop), outcome)
-    outcome = _select(good & crosses, _aim(lane, attempt, theta), outcome)
-    outcome = _select(good & lane.landing.on, _land(settings, lane, attempt), outcome)
-    return _give_up(settings, outcome)
+    good = attempt.error <= 1
+    theta = first_crossing(*_interleaved(attempt))
+    crosses = jnp.any(jnp.isfinite(theta))
+    what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
+    outcomes = [
+        lambda: _reject(lane, attempt),
+        lambda: _accept(lane, attempt, stop),
+        lambda: _aim(lane, attempt, theta),
+        lambda: _land(problem, settings, lane, attempt, stop),
+    ]
+    return _give_up(settings, jax.lax.switch(what, outcomes))
 
 
 def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     length = jnp.where(lane.landing.on, lane.landing.step, jnp.minimum(lane.step, stop - lane.t))
-    term = ODETerm(lambda t, state, args: vector_field(problem, lane.active, state))
+    term = ODETerm(lambda t, state, args: vector_field(problem, lane.modes, state))
     solver = settings.solver
     zero = jnp.zeros(())
     memory = solver.init(term, zero, length, lane.state, None)
     end, error, dense, _, _ = solver.step(term, zero, length, lane.state, None, memory, False)
-    size = jnp.max(jnp.abs(error)) / settings.rtol
-    size = jnp.where(jnp.all(jnp.isfinite(end)), size, jnp.inf)
-    return Attempt(length, end, dense["k"][0], dense["k"][-1], size, dense)
+    error = jnp.max(jnp.abs(error)) / settings.rtol
+    error = jnp.where(jnp.all(jnp.isfinite(end)) & ~jnp.isnan(error), error, jnp.inf)
+    g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, dense["k"][0])
+    g1, slope1 = margins_and_slopes(problem, lane.modes, end, dense["k"][-1])
+    return Attempt(length, end, (g0, g1), (slope0, slope1), error, dense)
 
 
-def _crossings(lane: Lane, attempt: Attempt):
-    """Fraction of the step at which each active pair dies, inf if it does not."""
-    parts = (lane.state, attempt.start_slope, attempt.end, attempt.end_slope)
-    theta = first_crossing(*(hidden_parts(part) for part in parts))
-    return jnp.where(lane.active, theta, jnp.inf)
+def _interleaved(attempt: Attempt):
+    (g0, g1), (slope0, slope1) = attempt.margins, attempt.slopes
+    return g0, slope0, g1, slope1
 
 
 def _reject(lane: Lane, attempt: Attempt) -> Lane:
-    counts = _count(lane.counts, rejected=1)
-    finite = jnp.isfinite(attempt.size)
-    shrink = jnp.where(finite, jnp.maximum(SAFETY * _growth(attempt.size), LEAST), 0.1)
-    status = jnp.where(
-        attempt.length <= 4 * jnp.finfo(jnp.float64).eps * lane.t,
-        Status.step_underflow,
-        lane.status,
-    )
+    finite = jnp.isfinite(attempt.error)
+    shrink = jnp.where(finite, jnp.maximum(SAFETY * _growth(attempt.error), LEAST), 0.1)
+    smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
     return replace(
         lane,
         step=attempt.length * jnp.minimum(shrink, 0.95),
         landing=not_landing(),
-        counts=counts,
-        status=status,
+        counts=_count(lane.counts, rejected=1),
+        status=jnp.where(attempt.length <= smallest, Status.step_underflow, lane.status),
     )
 
 
 def _accept(lane: Lane, attempt: Attempt, stop) -> Lane:
-    proposed = attempt.length * jnp.clip(SAFETY * _growth(attempt.size), LEAST, MOST)
-    cut = lane.step >= stop - lane.t
+    proposed = attempt.length * jnp.clip(SAFETY * _growth(attempt.error), LEAST, MOST)
+    cut = (lane.step >= stop - lane.t) & ~lane.landing.on
     return replace(
         lane,
         t=jnp.where(cut, stop, lane.t + attempt.length),
         state=restore_invariants(attempt.end, lane.balance),
-        step=jnp.where(cut, jnp.maximum(proposed, jnp.minimum(lane.step, 1e300)), proposed),
+        step=jnp.where(cut | lane.landing.on, jnp.maximum(proposed, lane.step), proposed),
+        landing=not_landing(),
         counts=_count(lane.counts, accepted=1),
     )
 
 
 def _aim(lane: Lane, attempt: Attempt, theta) -> Lane:
+    """Repeat the step up to the earliest crossing."""
     pair = jnp.argmin(theta)
     length = jnp.maximum(theta.reshape(-1)[pair] * attempt.length, 1e-200)
     landing = Landing(jnp.array(True), length, pair, jnp.array(0))
     return replace(lane, landing=landing, counts=_count(lane.counts, landings=1))
 
 
-def _land(settings: Settings, lane: Lane, attempt: Attempt) -> Lane:
-    """Newton's method for the end of the step; at convergence, the mode change itself."""
-    g, slope = hidden_parts(attempt.end), hidden_parts(attempt.end_slope) / attempt.length
+def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop) -> Lane:
+    """Newton's method for the end of the step; at convergence, the change of mode itself.
+
+    The earliest of all crossings is pursued: a pair found below zero takes over from the one that
+    was aimed at. If it turns out that there is none, the step is as good as any.
+    """
+    g, slope = attempt.margins[1], attempt.slopes[1] / attempt.length
     aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
-    candidate = lane.active & (aimed | (g < 0)) & (slope < 0)
-    correction = jnp.where(candidate, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
+    pursued = (aimed | (g < 0)) & (slope < 0)
+    newton = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
+    beyond = (g < -ROUNDING) & (slope >= 0)
+    correction = jnp.where(beyond, -0.5 * attempt.length, newton)
     pair = jnp.argmin(correction)
     shift = correction.reshape(-1)[pair]
-    eps = jnp.finfo(jnp.float64).eps
-    met = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * attempt.length, 4 * eps * lane.t)
-    retry = Landing(
-        jnp.array(True),
-        jnp.maximum(attempt.length + jnp.where(jnp.isfinite(shift), shift, 0.0), 1e-200),
-        pair,
-        lane.landing.tries + 1,
-    )
-    lost = (retry.tries > LANDING_TRIES) | ~jnp.any(candidate)
-    again = replace(
-        lane,
-        landing=retry,
-        counts=_count(lane.counts, landings=1),
-        status=jnp.where(lost, Status.event_not_located, lane.status),
-    )
-    return _select(met, _change_modes(settings, lane, attempt, slope, pair, shift), again)
+    smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
+    met = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * attempt.length, smallest)
+    beyond_sight = attempt.length + shift > 1.001 * jnp.minimum(lane.step, stop - lane.t)
+    nothing = ~met & ~jnp.any(g < -ROUNDING) & beyond_sight
+
+    def again():
+        length = jnp.maximum(attempt.length + jnp.where(jnp.isfinite(shift), shift, 0.0), 1e-200)
+        tries = lane.landing.tries + 1
+        lost = tries > LANDING_TRIES
+        return replace(
+            lane,
+            landing=Landing(jnp.array(True), length, pair, tries),
+            counts=_count(lane.counts, landings=1),
+            status=jnp.where(lost, Status.event_not_located, lane.status),
+        )
+
+    def arrive():
+        return _arrive(problem, settings, lane, attempt, slope, pair, shift)
+
+    what = jnp.where(nothing, 0, jnp.where(met, 1, 2))
+    return jax.lax.switch(what, [lambda: _accept(lane, attempt, stop), arrive, again])
 
 
-def _change_modes(settings: Settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Lane:
-    """Move by the last correction and kill every pair whose preactivation is zero to rounding."""
+def _arrive(problem, settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Lane:
+    """Move by the last correction and change every mode whose margin is zero to rounding."""
     local = settings.solver.interpolation_cls(t0=jnp.zeros(()), t1=attempt.length, **attempt.dense)
     state = local.evaluate(attempt.length + shift)
     t = lane.t + jnp.maximum(attempt.length + shift, 0.0)
-    g = hidden_parts(state)
+    velocity = vector_field(problem, lane.modes, state)
+    g, _ = margins_and_slopes(problem, lane.modes, state, velocity)
     chosen = (jnp.arange(g.size) == pair).reshape(g.shape)
     within = ROUNDING + 8 * jnp.finfo(jnp.float64).eps * t * jnp.abs(slope)
-    dying = lane.active & (chosen | ((slope < 0) & (g <= within)))
-    state = assemble(log_norms(state), output_parts(state), jnp.where(dying, 0.0, g))
+    hit = chosen | ((slope < 0) & (g <= within))
+    state, modes, log = switch_modes(problem, lane.modes, lane.log, state, velocity, t, hit)
     return replace(
         lane,
         t=t,
         state=restore_invariants(state, lane.balance),
-        active=lane.active & ~dying,
-        deaths=jnp.where(dying, t, lane.deaths),
+        modes=modes,
+        log=log,
         landing=not_landing(),
         counts=_count(lane.counts, accepted=1),
     )
@@ -161,17 +170,13 @@ def _give_up(settings: Settings, lane: Lane) -> Lane:
     over = lane.counts.attempted >= settings.max_steps
     broken = ~jnp.all(jnp.isfinite(lane.state))
     status = jnp.where(lane.running & over, Status.step_limit, lane.status)
+    status = jnp.where(lane.running & lane.log.overflown, Status.event_limit, status)
     return replace(lane, status=jnp.where(broken, Status.not_finite, status))
 
 
-def _growth(size):
-    return jnp.maximum(size, 1e-10) ** (-1 / 8)
+def _growth(error):
+    return jnp.maximum(error, 1e-10) ** (-1 / 8)
 
 
 def _count(counts: Counts, **increments) -> Counts:
-    values = {k: getattr(counts, k) + v for k, v in increments.items()}
-    return replace(counts, **values)
-
-
-def _select(condition, yes, no):
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+    return replace(counts, **{k: getattr(counts, k) + v for k, v in increments.items()})

@@ -6,17 +6,19 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxflow.flow.activation import Modes
 from jaxflow.flow.coordinates import State, log_norms, output_parts
 from jaxflow.flow.ending import Evidence
 from jaxflow.flow.field import outputs
 from jaxflow.flow.lane import Counts
 from jaxflow.flow.launch import Launch
+from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
 from jaxflow.validation import is_traced
 
 KINDS = np.array(["die", "revive", "slide", "leave_on", "leave_off"])
-"""Changes of a mode: active to inactive, inactive to active, on to the boundary, and off it."""
+"""Words for the kinds of `jaxflow.flow.log`."""
 
 
 class Events(eqx.Module):
@@ -47,6 +49,7 @@ class Trajectory(eqx.Module):
 
     Attributes:
         ts: save times, in units of the flow's own time.
+        modes: 1 active, 0 inactive, 2 sliding, for every save time, neuron and datum.
         events: changes of activation.
         evidence: what is known of the limit t → ∞ (`movement`, `fitted`, `residual`).
         counts: step statistics.
@@ -58,7 +61,7 @@ class Trajectory(eqx.Module):
     states: Float[Array, "T m q+2"]
     launch: Launch
     events: Events
-    deaths: Float[Array, "m n"]
+    modes: Int[Array, "T m n"]
     last: State
     end_time: Float[Array, ""]
     evidence: Evidence
@@ -88,16 +91,14 @@ class Trajectory(eqx.Module):
         return self.launch.hidden_weights(self.states)
 
     @property
-    def modes(self) -> Int[Array, "T m n"]:
-        """1 active, 0 inactive, for every save time, neuron and datum."""
-        alive = self.deaths > self.ts[:, None, None]
-        return (self.launch.active & alive).astype(jnp.int8)
-
-    @property
     def outputs(self) -> Float[Array, "T n"]:
         """Network outputs h(x_k) at the data."""
         problem = self.launch.problem
-        return jax.vmap(lambda mode, s: outputs(problem, mode == 1, s))(self.modes, self.states)
+
+        def at(modes, state):
+            return outputs(problem, Modes(modes == 1, None), state)
+
+        return jax.vmap(at)(self.modes, self.states)
 
     @property
     def loss(self) -> Float[Array, " T"]:
@@ -125,7 +126,7 @@ class Trajectory(eqx.Module):
 
 
 def _summary(run: Trajectory) -> str:
-    width, n = run.deaths.shape
+    width, n = run.launch.modes.active.shape
     counts = run.counts
     lines = [
         f"gradient flow of {width} neurons on {n} data: {run.status}",
@@ -148,20 +149,9 @@ def _limit(run: Trajectory) -> str:
     return "not certified at this time"
 
 
-def events_of(deaths: Float[Array, "m n"]) -> Events:
-    """Events in the order of time from the table of death times (inf where none)."""
-    times = deaths.reshape(-1)
-    order = jnp.argsort(times)
-    times = times[order]
-    real = jnp.isfinite(times)
-    n = deaths.shape[-1]
-    return Events(
-        times,
-        jnp.where(real, order // n, -1),
-        jnp.where(real, order % n, -1),
-        jnp.where(real, 0, -1),
-        jnp.sum(real),
-    )
+def events_of(log: DeathTable | EventBuffer) -> Events:
+    """Events in the order of time."""
+    return Events(*log.sorted())
 
 
 def trimmed(events: Events) -> Events:

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow import init
-from jaxflow.dataset import Dataset, require_orthogonal
+from jaxflow.dataset import Dataset
 from jaxflow.flow.ending import evidence
 from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly, settings_of
@@ -93,7 +93,7 @@ def ensemble(
     A run depends on its key alone, never on the batch that it is in.
 
     Args:
-        dataset: training data with orthogonal inputs.
+        dataset: training data.
         keys: random keys, shape (runs,), as `jax.random.split` gives.
         width, scale, log_scale, bias: as in `jaxflow.init.balanced`.
         rtol, horizon, max_steps: as in `jaxflow.gradient_flow`.
@@ -104,14 +104,13 @@ def ensemble(
         ValueError: as `jaxflow.init.balanced` and `jaxflow.gradient_flow`; keys that are none.
     """
     keys = _checked_keys(keys)
-    require_orthogonal(dataset, "ensemble")
 
     def start(key):
         return init.balanced(key, width, dataset.dim, scale=scale, log_scale=log_scale, bias=bias)
 
     start(keys[0])
     networks = eqx.filter_jit(jax.vmap(start))(keys)
-    settings = settings_of(rtol, horizon, max_steps, None)
+    settings = settings_of(rtol, horizon, max_steps)
     return run_all(networks, dataset, settings, batch=batch, progress=progress)
 
 
@@ -158,8 +157,8 @@ def _integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings
 
 def _summarise(network: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
     plan, lane = fly(network, dataset, settings)
-    found = evidence(plan.problem, lane.active, lane.state)
-    r = residual(plan.problem, lane.active, lane.state)
+    found = evidence(plan.problem, lane.modes, lane.state)
+    r = residual(plan.problem, lane.modes, lane.state)
     return Ensemble(
         code=lane.status,
         end_time=lane.t,
@@ -169,7 +168,7 @@ def _summarise(network: ReluNetwork, dataset: Dataset, settings: Settings) -> En
         movement=found.movement,
         fitted=found.fitted,
         steps=lane.counts.attempted,
-        events=jnp.sum(jnp.isfinite(lane.deaths)),
+        events=lane.log.count,
     )
 
 

@@ -1,0 +1,141 @@
+"""Activation modes of all neurons, and the margins that stay positive while the modes last.
+
+Orthogonal inputs know two modes, and inactive is for good. In general a neuron also slides along
+boundaries, and any pair of neuron and datum may change. Sliding pairs are kept per hyperplane: of
+collinear inputs the first one, the leader, stands for all (see `jaxflow.modes`).
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxflow.flow.coordinates import State, hidden_parts
+from jaxflow.flow.problem import Problem
+from jaxflow.modes import BoundaryChoice, boundary_choices, codes
+
+FAR = 1.0
+"""Margin of a pair that cannot change its mode."""
+
+
+class Slide(eqx.Module):
+    """How neurons sit on boundaries.
+
+    Attributes:
+        mode: mode of every datum, coded as in `jaxflow.modes.codes`.
+        alpha: α of every leader that is not free: constant until the neuron's next event.
+        free: leaders whose α follows the residual, the sliding ones.
+        resting: leaders on the boundary that stay there with constant α.
+        dual: dual basis of the free inputs, rows E_k with ⟨E_k, x_l⟩ = δ_kl.
+        flag: reports of the boundary choice so far, a sum of `jaxflow.modes.codes`.
+    """
+
+    mode: Int[Array, "m n"]
+    alpha: Float[Array, "m n"]
+    free: Bool[Array, "m n"]
+    resting: Bool[Array, "m n"]
+    dual: Float[Array, "m n q"]
+    flag: Int[Array, ""]
+
+
+class Modes(eqx.Module):
+    """Which data each neuron sees, and on which boundaries it sits (`slide`, general inputs)."""
+
+    active: Bool[Array, "m n"]
+    slide: Slide | None
+
+    @property
+    def codes(self) -> Int[Array, "m n"]:
+        """1 active, 0 inactive, 2 sliding."""
+        return self.active.astype(jnp.int8) if self.slide is None else self.slide.mode
+
+
+def first_modes(problem: Problem, eta: Float[Array, " m"], u: Float[Array, "m n"]) -> Modes:
+    """Modes at time zero. With orthogonal inputs a pair on the boundary is dead; otherwise the
+    boundary choice decides."""
+    active = u > 0
+    if problem.boundaries is None:
+        return Modes(active, None)
+    start = jnp.where(active, codes.ACTIVE, codes.INACTIVE).astype(jnp.int8)
+    nowhere = jnp.zeros(u.shape, dtype=jnp.int8)
+    choices = boundary_choices(eta, problem.boundaries, problem.y, start, u == 0, nowhere)
+    return modes_of(choices)
+
+
+def modes_of(choices: BoundaryChoice) -> Modes:
+    """Modes of neurons whose boundary sets have just been settled."""
+    slide = Slide(
+        mode=choices.mode,
+        alpha=jnp.where(choices.free, 0.0, choices.alpha),
+        free=choices.free,
+        resting=resting(choices),
+        dual=choices.dual,
+        flag=_all_flags(choices.flag),
+    )
+    return Modes(choices.mode == codes.ACTIVE, slide)
+
+
+def resting(choice: BoundaryChoice) -> Bool[Array, "*m n"]:
+    """Leaders that stay on the boundary without being free."""
+    return ((choice.mode == codes.SLIDING) & ~choice.free) | choice.still
+
+
+def merge(moved: Bool[Array, " m"], new: Modes, old: Modes) -> Modes:
+    """New modes for some neurons, old ones for the others."""
+
+    def pick(a, b):
+        return jnp.where(moved.reshape(-1, *[1] * (a.ndim - 1)), a, b)
+
+    if old.slide is None:
+        return Modes(pick(new.active, old.active), None)
+    names = ("mode", "alpha", "free", "resting", "dual")
+    parts = {name: pick(getattr(new.slide, name), getattr(old.slide, name)) for name in names}
+    flag = old.slide.flag | new.slide.flag
+    return Modes(pick(new.active, old.active), Slide(**parts, flag=flag))
+
+
+def sliding_coefficients(slide: Slide, force: Float[Array, "m q"]) -> Float[Array, "m n"]:
+    """b_k = α_k J_k of the free boundaries, such that the neuron stays on them: b = −E F."""
+    return -jnp.einsum("jkq,jq->jk", slide.dual, force)
+
+
+def driving_force(problem: Problem, modes: Modes, r: Float[Array, " n"]) -> Float[Array, "m q"]:
+    """D_j = 1/n Σ_k α_jk r_k x_k in span coordinates (arXiv 2206.00939, equation 2)."""
+    if modes.slide is None:
+        return problem.span.combine(jnp.where(modes.active, r / problem.n, 0.0))
+    fixed = fixed_force(problem, modes.slide, r)
+    b = sliding_coefficients(modes.slide, fixed)
+    return (fixed + problem.span.combine(b)) / problem.n
+
+
+def fixed_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Float[Array, "m q"]:
+    """n D_j without the free boundaries: Σ_k (α_jk J_k + N_k) x_k over the leaders."""
+    lines = problem.boundaries
+    return problem.span.combine(slide.alpha * lines.jump(r) + lines.offset(r))
+
+
+def margins(
+    problem: Problem, modes: Modes, state: State, r: Float[Array, " n"]
+) -> Float[Array, "m p"]:
+    """Numbers that are positive while every mode lasts.
+
+    Orthogonal inputs: ω_jk of active pairs (p = n). In general (p = 2n) first ±⟨ω_j, x_k⟩/‖x_k‖, or
+    α_k |J_k|/max|y| where sliding, then (1 − α_k)|J_k|/max|y| where sliding.
+    """
+    if modes.slide is None:
+        return jnp.where(modes.active, hidden_parts(state), FAR)
+    slide, lines = modes.slide, problem.boundaries
+    u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()
+    jump = lines.jump(r)
+    size = jnp.abs(jump) / jnp.max(jnp.abs(problem.y))
+    b = sliding_coefficients(slide, fixed_force(problem, slide, r))
+    low = jnp.sign(jump) * b / jnp.max(jnp.abs(problem.y))
+    side = jnp.where(modes.active, u, -u)
+    fixed = slide.resting | ~lines.is_leader
+    first = jnp.where(slide.free, low, jnp.where(fixed, FAR, side))
+    second = jnp.where(slide.free, size - low, FAR)
+    return jnp.concatenate([first, second], axis=1)
+
+
+def _all_flags(flags: Int[Array, " m"]) -> Int[Array, ""]:
+    bits = jnp.array([1, 2, 4, 8])
+    return jnp.sum(bits * jnp.any((flags[:, None] & bits) > 0, axis=0))

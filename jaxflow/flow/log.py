@@ -1,0 +1,117 @@
+"""The record of changes of activation, kept while a run is integrated."""
+
+from dataclasses import replace
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxflow.modes import codes
+
+DIE, REVIVE, SLIDE, LEAVE_ON, LEAVE_OFF = range(5)
+"""Active to inactive, inactive to active, on to the boundary, and off it to either side."""
+
+
+class DeathTable(eqx.Module):
+    """Orthogonal inputs: the time at which each pair died, inf if it did not."""
+
+    times: Float[Array, "m n"]
+
+    def add(self, t, old: Int[Array, "m n"], new: Int[Array, "m n"]) -> "DeathTable":
+        """Record changes from old to new modes at the time t, which may differ by neuron."""
+        died = (old == codes.ACTIVE) & (new == codes.INACTIVE)
+        return DeathTable(jnp.where(died, jnp.broadcast_to(_column(t), died.shape), self.times))
+
+    @property
+    def count(self) -> Int[Array, ""]:
+        """Number of events."""
+        return jnp.sum(jnp.isfinite(self.times))
+
+    @property
+    def overflown(self) -> Bool[Array, ""]:
+        """Whether events were lost: never."""
+        return jnp.array(False)
+
+    def sorted(self) -> tuple:
+        """Times, neurons, data, kinds and the count, in the order of time."""
+        neurons, data = jnp.indices(self.times.shape)
+        kinds = jnp.full(self.times.size, DIE)
+        return _sorted(self.times.reshape(-1), neurons.reshape(-1), data.reshape(-1), kinds)
+
+
+class EventBuffer(eqx.Module):
+    """Any inputs: events as they come; the count goes on when the buffer is full.
+
+    A buffer without places only counts.
+    """
+
+    time: Float[Array, " e"]
+    neuron: Int[Array, " e"]
+    datum: Int[Array, " e"]
+    kind: Int[Array, " e"]
+    count: Int[Array, ""]
+
+    def add(self, t, old: Int[Array, "m n"], new: Int[Array, "m n"]) -> "EventBuffer":
+        """Record changes from old to new modes at the time t, which may differ by neuron."""
+        return self._write(t, jnp.arange(old.shape[0])[:, None], old, new)
+
+    def add_one(self, t, neuron, old: Int[Array, " n"], new: Int[Array, " n"]) -> "EventBuffer":
+        """Record changes of one neuron."""
+        return self._write(t, neuron, old[None], new[None])
+
+    def _write(self, t, neuron, old, new) -> "EventBuffer":
+        changed = old != new
+        count = self.count + jnp.sum(changed)
+        size = self.time.shape[0]
+        if size == 0:
+            return replace(self, count=count)
+        place = self.count + jnp.cumsum(changed.reshape(-1)) - 1
+        place = jnp.where(changed.reshape(-1), place, size)
+
+        def written(column, values):
+            values = jnp.broadcast_to(values, old.shape).reshape(-1).astype(column.dtype)
+            return column.at[place].set(values, mode="drop")
+
+        return EventBuffer(
+            written(self.time, _column(t)),
+            written(self.neuron, neuron),
+            written(self.datum, jnp.arange(old.shape[1])),
+            written(self.kind, _kind(old, new)),
+            count,
+        )
+
+    @property
+    def overflown(self) -> Bool[Array, ""]:
+        """Whether events were lost for want of room."""
+        return (self.count > self.time.shape[0]) & (self.time.shape[0] > 0)
+
+    def sorted(self) -> tuple:
+        """Times, neurons, data, kinds and the count, in the order of time."""
+        return _sorted(self.time, self.neuron, self.datum, self.kind)
+
+
+def empty_log(modes, capacity: int) -> DeathTable | EventBuffer:
+    """A log with room for `capacity` events; orthogonal inputs need and have one place a pair."""
+    if modes.slide is None:
+        return DeathTable(jnp.full(modes.active.shape, jnp.inf))
+    blank = jnp.full(capacity, -1)
+    return EventBuffer(jnp.full(capacity, jnp.inf), blank, blank, blank, jnp.array(0))
+
+
+def _kind(old, new):
+    on, off = new == codes.ACTIVE, new == codes.INACTIVE
+    left = jnp.where(on, LEAVE_ON, LEAVE_OFF)
+    crossed = jnp.where(off, DIE, REVIVE)
+    return jnp.where(on | off, jnp.where(old == codes.SLIDING, left, crossed), SLIDE)
+
+
+def _column(t):
+    return jnp.asarray(t)[..., None] if jnp.ndim(t) else t
+
+
+def _sorted(time, neuron, datum, kind):
+    order = jnp.argsort(time, stable=True)
+    time = time[order]
+    real = jnp.isfinite(time)
+    columns = [jnp.where(real, column[order], -1) for column in (neuron, datum, kind)]
+    return time, *columns, jnp.sum(real)

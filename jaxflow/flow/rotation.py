@@ -1,0 +1,86 @@
+"""The flow of a neuron under a constant force, in closed form: a hyperbolic rotation.
+
+With constant D, G = ‖D‖, e = D/G and the projection s = ⟨ω, e⟩,
+
+    η(τ) + s(τ) = (η + s) exp(Gτ),   η(τ) − s(τ) = (η − s) exp(−Gτ),   the rest is constant,
+
+so that a preactivation is exp(Gτ) times a quadratic polynomial in v = exp(−Gτ), and the time of its
+zero is the root of a quadratic.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxflow.flow.coordinates import State, assemble, hidden_parts, output_parts
+from jaxflow.flow.span import Span
+
+ON_BOUNDARY = 1e-13
+"""A preactivation this small beside the terms that cancel in it starts on the boundary."""
+
+
+class Rotation(eqx.Module):
+    """The flow of every neuron under its constant force."""
+
+    rate: Float[Array, " m"]
+    direction: Float[Array, "m q"]
+    growing: Float[Array, " m"]
+    decaying: Float[Array, " m"]
+    constant: Float[Array, "m q"]
+
+    def at(self, rho: Float[Array, " m"], tau: Float[Array, " m"]) -> State:
+        """The normalised state after the time τ_j, from log norms ρ_j."""
+        v = jnp.exp(-self.rate * tau)
+        eta = self.growing + self.decaying * v**2
+        along = self.growing - self.decaying * v**2
+        omega = along[:, None] * self.direction + v[:, None] * self.constant
+        norm = jnp.sqrt(eta**2 + jnp.sum(omega**2, axis=-1))
+        safe = jnp.where(norm > 0, norm, 1.0)
+        rho = rho + self.rate * tau + jnp.log(safe)
+        return assemble(rho, eta / safe, omega / safe[:, None])
+
+    def log_norm_at(self, rho: Float[Array, " m"], tau: Float[Array, " m"]) -> Float[Array, " m"]:
+        """ρ_j after the time τ_j."""
+        v = jnp.exp(-self.rate * tau)
+        rest = jnp.sum(self.constant**2, axis=-1)
+        squared = 2 * self.growing**2 + 2 * (self.decaying * v**2) ** 2 + rest * v**2
+        return rho + self.rate * tau + 0.5 * jnp.log(jnp.maximum(squared, 1e-300))
+
+    def zero_times(self, span: Span, side: Float[Array, "m n"]) -> Float[Array, "m n"]:
+        """Time at which each ⟨ω_j, x_k⟩, of the sign `side`, first becomes zero; inf if never.
+
+        A preactivation that starts at zero and moves to its side is not at a zero.
+        """
+        along = side * span.preactivations(self.direction)
+        a = -self.decaying[:, None] * along
+        b = side * span.preactivations(self.constant)
+        c = self.growing[:, None] * along
+        starts = a + b + c <= ON_BOUNDARY * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c))
+        departing = starts & (2 * a + b < 0)
+        other = jnp.where(a == 0, 0.0, c / jnp.where(a == 0, 1.0, a))
+        other = jnp.where((other > 0) & (other < 1), other, 0.0)
+        v = jnp.where(departing, other, largest_root_below_one(a, b, c))
+        v = jnp.where(starts & ~departing, 1.0, v)
+        never = (v <= 0) | (self.rate[:, None] == 0)
+        time = -jnp.log(jnp.where(never, 1.0, v)) / jnp.where(never, 1.0, self.rate[:, None])
+        return jnp.where(never, jnp.inf, time)
+
+
+def rotation(state: State, force: Float[Array, "m q"]) -> Rotation:
+    """The closed-form flow of every neuron under constant forces D_j."""
+    eta, omega = output_parts(state), hidden_parts(state)
+    rate = jnp.linalg.norm(force, axis=-1)
+    direction = force / jnp.where(rate > 0, rate, 1.0)[:, None]
+    along = jnp.sum(omega * direction, axis=-1)
+    constant = omega - along[:, None] * direction
+    return Rotation(rate, direction, (eta + along) / 2, (eta - along) / 2, constant)
+
+
+def largest_root_below_one(a, b, c):
+    """Largest root of a v² + b v + c in (0, 1), elementwise, and 0 where there is none."""
+    discriminant = b**2 - 4 * a * c
+    q = -0.5 * (b + jnp.where(b < 0, -1.0, 1.0) * jnp.sqrt(jnp.maximum(discriminant, 0.0)))
+    first = jnp.where(a == 0, -1.0, q / jnp.where(a == 0, 1.0, a))
+    second = jnp.where(q == 0, -1.0, c / jnp.where(q == 0, 1.0, q))
+    inside = [jnp.where((v > 0) & (v < 1), v, 0.0) for v in (first, second)]
+    return jnp.where(discriminant < 0, 0.0, jnp.maximum(*inside))

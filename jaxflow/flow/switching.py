@@ -1,0 +1,93 @@
+"""What happens at an event: the modes of the neurons concerned are settled again."""
+
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float, Int
+
+from jaxflow.flow.activation import Modes, Slide, resting
+from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
+from jaxflow.flow.field import residual, residual_rate
+from jaxflow.flow.log import DeathTable, EventBuffer
+from jaxflow.flow.problem import Problem
+from jaxflow.modes import boundary_choice, codes, leaving_direction
+
+
+def switch_modes(
+    problem: Problem,
+    modes: Modes,
+    log: DeathTable | EventBuffer,
+    state: State,
+    velocity: State,
+    t: Float[Array, ""],
+    hit: Bool[Array, "m p"],
+) -> tuple[State, Modes, DeathTable | EventBuffer]:
+    """Change the modes whose margins are zero, `hit`, at the time t.
+
+    Orthogonal inputs: the pair dies, its coordinate is exactly zero for good. In general the whole
+    boundary set of every neuron concerned is settled again, one neuron after the other.
+    """
+    if modes.slide is None:
+        return _die(modes, log, state, t, hit)
+    return _settle_all(problem, modes, log, state, velocity, t, hit)
+
+
+def _die(modes: Modes, log, state: State, t, hit):
+    dying = modes.active & hit
+    left = Modes(modes.active & ~dying, None)
+    omega = jnp.where(dying, 0.0, hidden_parts(state))
+    state = assemble(log_norms(state), output_parts(state), omega)
+    return state, left, log.add(t, modes.codes, left.codes)
+
+
+def _settle_all(problem, modes, log, state, velocity, t, hit):
+    r = residual(problem, modes, state)
+    rate = residual_rate(problem, modes, state, velocity)
+    low, high = jnp.split(hit, 2, axis=1)
+
+    def anyone_left(carry):
+        return jnp.any(carry[-1])
+
+    def settle_one(carry):
+        state, modes, log, waiting = carry
+        j = jnp.argmax(waiting)
+        state, modes, log = _settle(
+            problem, modes, log, state, velocity, t, r, rate, j, low[j], high[j]
+        )
+        return state, modes, log, waiting.at[j].set(False)
+
+    waiting = jnp.any(hit, axis=1)
+    carry = (state, modes, log, waiting)
+    return jax.lax.while_loop(anyone_left, settle_one, carry)[:-1]
+
+
+def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, high):
+    """The boundary choice of neuron j, whose margins `low` or `high` are zero."""
+    slide, lines = modes.slide, problem.boundaries
+    free, mode = slide.free[j], slide.mode[j]
+    eta, eta_rate = output_parts(state)[j], output_parts(velocity)[j]
+    sign = jnp.where(eta != 0, eta, eta_rate)
+    leaving = free & (low | high)
+    arriving = low & ~free & ~slide.resting[j]
+    away = leaving_direction(sign, lines.jump(r), jnp.where(high, 1.0, 0.0))
+    onto = jnp.where(mode == codes.ACTIVE, -1, 1)
+    direction = jnp.where(leaving, away, jnp.where(arriving, onto, 0)).astype(jnp.int8)
+    boundary = arriving | free | slide.resting[j]
+    choice = boundary_choice(sign, lines, r, mode, boundary, direction, rate)
+    slide = Slide(
+        mode=slide.mode.at[j].set(choice.mode),
+        alpha=slide.alpha.at[j].set(jnp.where(choice.free, 0.0, choice.alpha)),
+        free=slide.free.at[j].set(choice.free),
+        resting=slide.resting.at[j].set(resting(choice)),
+        dual=slide.dual.at[j].set(choice.dual),
+        flag=slide.flag | choice.flag,
+    )
+    state = _onto_boundaries(problem, state, j, choice.dual)
+    log = log.add_one(t, j, mode, choice.mode)
+    return state, Modes(modes.active.at[j].set(choice.mode == codes.ACTIVE), slide), log
+
+
+def _onto_boundaries(problem: Problem, state: State, j: Int[Array, ""], dual) -> State:
+    """Remove what rounding left of the sliding preactivations of neuron j."""
+    omega = hidden_parts(state)[j]
+    omega = omega - (dual @ omega) @ problem.span.rows
+    return state.at[j, 2:].set(omega)
