@@ -95,7 +95,7 @@ def jump_process(network: ReluNetwork, dataset: Dataset) -> JumpProcess:
         ValueError: inputs not orthogonal, dimensions that differ, a neuron with |a_j| < ‖w_j‖.
     """
     network = require_setting(network, dataset, "the jump process")
-    return _process(_early_patterns(network, dataset), jnp.sign(network.a_mantissa), dataset)
+    return _process(early_patterns(network, dataset), jnp.sign(network.a_mantissa), dataset)
 
 
 def jump_process_from_patterns(
@@ -123,7 +123,7 @@ def jump_process_from_patterns(
     return _process(_helpful(active, signs, dataset.y), signs, dataset)
 
 
-def _early_patterns(network: ReluNetwork, dataset: Dataset) -> Bool[Array, "m n"]:
+def early_patterns(network: ReluNetwork, dataset: Dataset) -> Bool[Array, "m n"]:
     """A_j: the data on which neuron j is active when the early phase is over."""
     rows = max(PAIRS_AT_ONCE // dataset.n, 1)
     if network.width <= rows:

@@ -120,14 +120,14 @@ def test_inside_the_hypothesis_the_norm_is_the_minimum_of_orthogonal_data():
 
 def test_the_flow_ends_where_the_process_says(oracle):
     toy, hadamard = oracle("toy_m60"), oracle("hadamard6_m16")
-    for case, gap in ((toy, 1e-11), (hadamard, 0.08)):  # scales 1e-6 and 1e-3
+    for case, gap, rest in ((toy, 1e-11, 1e-33), (hadamard, 0.02, 1e-5)):  # scales 1e-6, 1e-3
         process, end = jump_process(case.network, case.dataset), case.states[-1]
         norm = np.sum(np.abs(end["a"]) * np.linalg.norm(end["W"], axis=1))
         assert abs(norm / process.variation_norm - 1) < gap
         unfitted = ~np.any(process.fitted, axis=0)
         small = np.abs(end["h"]) < 1e-3 * np.abs(case.dataset.y)
         assert unfitted.tolist() == small.tolist()
-        np.testing.assert_allclose(end["loss"], process.plateau_losses[-1], atol=1e-5)
+        np.testing.assert_allclose(end["loss"], process.plateau_losses[-1], rtol=0, atol=rest)
 
 
 def test_jit_and_vmap_give_the_same_padded_process():
