@@ -60,18 +60,20 @@ def sphere_maximum(
         points: unit vectors that span R^r.
         beta: coefficients, any real numbers.
         known: peaks of an earlier search, from which this one climbs first.
-        node_limit: nodes to visit at most; beyond, the bound is that of the nodes left.
+        node_limit: nodes to visit at most, beside the two roots; beyond, the bound is that of the
+            nodes left.
         enough: stop as soon as a value above this is found.
     """
     search = _Search(points, beta, known)
-    heap, count = [], 0
+    heap, count, visited = [], 0, 0
     for sign in (1, -1):
         heapq.heappush(heap, (-np.inf, count := count + 1, sign, search.root(sign)))
-    while heap and count < node_limit and search.best <= enough:
+    while heap and visited < max(node_limit, 2) and search.best <= enough:
         parent_bound, _, sign, node = heapq.heappop(heap)
         if -parent_bound < search.best * (1 - TIE):
             search.closed(-parent_bound)
             break
+        visited += 1
         bound, branch = search.visit(sign, node)
         if branch is None:
             search.closed(bound)

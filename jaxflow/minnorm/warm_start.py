@@ -51,7 +51,7 @@ def first_cells(
         if not high:
             break
         pool += distinct(high)
-    return _cells(points, beta, [(p, c) for p, c in zip(pool, norms, strict=True)])
+    return _cells(points, beta, pool[: len(norms)], norms)
 
 
 def _at_rest(points, direction, sign: int) -> Peak:
@@ -70,9 +70,9 @@ def _least_norm(points, labels, pool: list[Peak]):
     return found.x, found.eqlin.marginals
 
 
-def _cells(points, beta, pool) -> Cells:
+def _cells(points, beta, pool: list[Peak], norms) -> Cells:
     rows, signs, known = [], [], set()
-    for peak, norm in pool:
+    for peak, norm in zip(pool, norms, strict=True):
         height = peak.sign * float(np.maximum(points @ peak.direction, 0.0) @ beta)
         cell = (peak.active.tobytes(), peak.sign)
         if (norm > 0 or height > 1 - NEARLY_USED) and cell not in known:
