@@ -6,12 +6,13 @@ collinear inputs the first one, the leader, stands for all (see `jaxflow.modes`)
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.coordinates import State, hidden_parts
 from jaxflow.flow.problem import Problem
-from jaxflow.modes import BoundaryChoice, boundary_choices, codes
+from jaxflow.modes import BoundaryChoice, codes
 
 FAR = 1.0
 """Margin of a pair that cannot change its mode."""
@@ -49,48 +50,33 @@ class Modes(eqx.Module):
         return self.active.astype(jnp.int8) if self.slide is None else self.slide.mode
 
 
-def first_modes(problem: Problem, eta: Float[Array, " m"], u: Float[Array, "m n"]) -> Modes:
-    """Modes at time zero. With orthogonal inputs a pair on the boundary is dead; otherwise the
-    boundary choice decides."""
+def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
+    """Modes at time zero: active where ⟨w_j, x_k⟩ > 0, inactive elsewhere.
+
+    With relu'(0) = 0 a pair that starts on its boundary is inactive. With orthogonal inputs it
+    stays so. In general the flow with that mode either keeps it there or on its inactive side, and
+    then it was right; or pushes it to the active side, which is an event at time zero.
+    """
     active = u > 0
     if problem.boundaries is None:
         return Modes(active, None)
-    start = jnp.where(active, codes.ACTIVE, codes.INACTIVE).astype(jnp.int8)
-    nowhere = jnp.zeros(u.shape, dtype=jnp.int8)
-    choices = boundary_choices(eta, problem.boundaries, problem.y, start, u == 0, nowhere)
-    return modes_of(choices)
-
-
-def modes_of(choices: BoundaryChoice) -> Modes:
-    """Modes of neurons whose boundary sets have just been settled."""
+    lines = problem.boundaries
+    mode = jax.vmap(lines.mode_of_data)(active.astype(jnp.int8))
+    nowhere = jnp.zeros_like(active)
     slide = Slide(
-        mode=choices.mode,
-        alpha=jnp.where(choices.free, 0.0, choices.alpha),
-        free=choices.free,
-        resting=resting(choices),
-        dual=choices.dual,
-        flag=_all_flags(choices.flag),
+        mode=mode,
+        alpha=(mode == codes.ACTIVE).astype(u.dtype),
+        free=nowhere,
+        resting=nowhere,
+        dual=jnp.zeros((*u.shape, problem.span.size)),
+        flag=jnp.array(0),
     )
-    return Modes(choices.mode == codes.ACTIVE, slide)
+    return Modes(mode == codes.ACTIVE, slide)
 
 
 def resting(choice: BoundaryChoice) -> Bool[Array, "*m n"]:
     """Leaders that stay on the boundary without being free."""
     return ((choice.mode == codes.SLIDING) & ~choice.free) | choice.still
-
-
-def merge(moved: Bool[Array, " m"], new: Modes, old: Modes) -> Modes:
-    """New modes for some neurons, old ones for the others."""
-
-    def pick(a, b):
-        return jnp.where(moved.reshape(-1, *[1] * (a.ndim - 1)), a, b)
-
-    if old.slide is None:
-        return Modes(pick(new.active, old.active), None)
-    names = ("mode", "alpha", "free", "resting", "dual")
-    parts = {name: pick(getattr(new.slide, name), getattr(old.slide, name)) for name in names}
-    flag = old.slide.flag | new.slide.flag
-    return Modes(pick(new.active, old.active), Slide(**parts, flag=flag))
 
 
 def sliding_coefficients(slide: Slide, force: Float[Array, "m q"]) -> Float[Array, "m n"]:
@@ -134,8 +120,3 @@ def margins(
     first = jnp.where(slide.free, low, jnp.where(fixed, FAR, side))
     second = jnp.where(slide.free, size - low, FAR)
     return jnp.concatenate([first, second], axis=1)
-
-
-def _all_flags(flags: Int[Array, " m"]) -> Int[Array, ""]:
-    bits = jnp.array([1, 2, 4, 8])
-    return jnp.sum(bits * jnp.any((flags[:, None] & bits) > 0, axis=0))

@@ -20,7 +20,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
-from jaxflow.flow.field import residual
+from jaxflow.flow.field import residual, tangent_kernel
 from jaxflow.flow.problem import Problem
 
 MOVEMENT = 1e-6
@@ -89,15 +89,9 @@ def _least_rate_orthogonal(problem: Problem, modes: Modes, state: State, seen):
 
 def _least_rate(problem: Problem, modes: Modes, state: State):
     """μ = λ_min(K_J) less Σ_j ‖z_j‖² ‖X‖²_op ((e^δ (1 + δ))² − 1)."""
-    omega, eta = hidden_parts(state), output_parts(state)
-    u = problem.span.preactivations(omega)
+    u = problem.span.preactivations(hidden_parts(state))
     steady = jnp.all(jnp.abs(u) > MOVEMENT * problem.span.norms(), axis=-1)
-    weight = jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0)
-    seen = jnp.where(modes.active, u, 0.0)
-    active = modes.active.astype(u.dtype)
-    gram = problem.span.rows @ problem.span.rows.T
-    kernel = (seen * weight[:, None]).T @ seen
-    kernel = kernel + gram * ((active * (weight * eta**2)[:, None]).T @ active)
+    kernel = tangent_kernel(problem, modes, state, steady)
+    size = jnp.sum(jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0))
     change = jnp.expm1(2 * (MOVEMENT + jnp.log1p(MOVEMENT)))
-    loss = change * jnp.sum(weight) * problem.span.operator_norm() ** 2
-    return jnp.linalg.eigvalsh(kernel)[0] - loss
+    return jnp.linalg.eigvalsh(kernel)[0] - change * size * problem.span.operator_norm() ** 2

@@ -2,7 +2,7 @@
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force, margins
 from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
@@ -51,3 +51,18 @@ def residual_rate(
 ) -> Float[Array, " n"]:
     """dr/dt along a velocity."""
     return jax.jvp(lambda s: residual(problem, modes, s), (state,), (velocity,))[1]
+
+
+def tangent_kernel(
+    problem: Problem, modes: Modes, state: State, counted: Bool[Array, " m"] | None = None
+) -> Float[Array, "n n"]:
+    """K_kl = Σ_j ⟨∂h(x_k)/∂(a_j, w_j), ∂h(x_l)/∂(a_j, w_j)⟩, over the neurons that are `counted`.
+
+    K_kl = Σ_j 1[active at k and l] (⟨w_j, x_k⟩⟨w_j, x_l⟩ + a_j² ⟨x_k, x_l⟩).
+    """
+    weight = jnp.exp(2 * log_norms(state))
+    weight = weight if counted is None else jnp.where(counted, weight, 0.0)
+    active = modes.active.astype(state.dtype)
+    u = active * problem.span.preactivations(hidden_parts(state))
+    by_hidden = (active * (weight * output_parts(state) ** 2)[:, None]).T @ active
+    return (u * weight[:, None]).T @ u + problem.span.gram() * by_hidden

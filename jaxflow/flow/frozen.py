@@ -17,12 +17,13 @@ import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
-from jaxflow.flow.activation import Modes, driving_force, merge, modes_of
-from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
+from jaxflow.flow.activation import Modes, driving_force
+from jaxflow.flow.coordinates import State, hidden_parts, log_norms
+from jaxflow.flow.field import log_scale_field
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
-from jaxflow.modes import boundary_choices
+from jaxflow.flow.switching import die, settle
 from jaxflow.network import LOG2
 
 NEWTON_STEPS = 8
@@ -146,31 +147,17 @@ def _due(problem: Problem, modes: Modes, spin: Rotation) -> Float[Array, "m n"]:
 def _change_modes(problem, flight: Flight, r, moving, tau, moved: State, due) -> Flight:
     """Carry out the event of every moving neuron at its own time."""
     clock = jnp.where(moving, flight.clock + tau, flight.clock)
-    arriving = moving[:, None] & jnp.isfinite(due) & _simultaneous(problem, moved, tau, due)
+    hit = moving[:, None] & jnp.isfinite(due) & _simultaneous(problem, moved, tau, due)
+    moved = jnp.where(moving[:, None], moved, flight.state)
     if flight.modes.slide is None:
-        omega = jnp.where(arriving, 0.0, hidden_parts(moved))
-        moved = assemble(log_norms(moved), output_parts(moved), omega)
-        modes = Modes(flight.modes.active & ~arriving, None)
+        state, modes, log = die(flight.modes, flight.log, moved, clock, hit)
     else:
-        slide = flight.modes.slide
-        direction = jnp.where(arriving, jnp.where(flight.modes.active, -1, 1), 0)
-        boundary = moving[:, None] & (arriving | slide.free | slide.resting)
-        eta = output_parts(moved)
-        choices = boundary_choices(
-            eta, problem.boundaries, r, slide.mode, boundary, direction.astype(jnp.int8)
+        velocity = log_scale_field(driving_force(problem, flight.modes, r), moved)
+        never, still = jnp.zeros_like(hit), jnp.zeros_like(r)
+        state, modes, log = settle(
+            problem, flight.modes, flight.log, moved, velocity, clock, r, still, hit, never
         )
-        modes = merge(moving, modes_of(choices), flight.modes)
-        moved = on_boundaries(problem, modes, moved)
-    state = jnp.where(moving[:, None], moved, flight.state)
-    return Flight(clock, state, modes, flight.log.add(clock, flight.modes.codes, modes.codes))
-
-
-def on_boundaries(problem: Problem, modes: Modes, state: State) -> State:
-    """Remove what rounding left of sliding preactivations: ω ← ω − Σ_free ⟨E_k, ω⟩ x_k."""
-    omega = hidden_parts(state)
-    excess = jnp.einsum("jkq,jq->jk", modes.slide.dual, omega)
-    omega = omega - problem.span.combine(excess)
-    return assemble(log_norms(state), output_parts(state), omega)
+    return Flight(clock, state, modes, log)
 
 
 def _simultaneous(problem, moved, tau, due):

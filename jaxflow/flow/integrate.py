@@ -34,6 +34,7 @@ def take_off(problem: Problem, settings: Settings, modes: Modes, state: State) -
         step=0.01 / jnp.maximum(speed, 1e-300),
         landing=not_landing(),
         thawed=jnp.array(False),
+        settled=jnp.array(False),
         counts=no_counts(),
         status=jnp.array(int(Status.running)),
     )
@@ -70,15 +71,11 @@ def _closed_form_leg(problem, settings, ts, carry):
     def glide(carry):
         lane, record = carry
         stop = _next_stop(settings, ts, record)
+        r = frozen_residual(problem, settings, lane)
+        r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
+        tolerance = settings.frozen_tolerance
         end, flight = frozen_flow(
-            problem,
-            lane.modes,
-            lane.state,
-            lane.log,
-            frozen_residual(problem, settings, lane),
-            lane.t,
-            stop,
-            settings.frozen_tolerance,
+            problem, lane.modes, lane.state, lane.log, r, lane.t, stop, tolerance
         )
         counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
         moved = replace(
@@ -92,10 +89,7 @@ def _closed_form_leg(problem, settings, ts, carry):
 
 
 def _solver_leg(problem, settings, ts, carry):
-    """Steps of the solver until the residual may be frozen for a worthwhile time.
-
-    On general inputs that is asked only once, at the start.
-    """
+    """Steps of the solver until the residual may be frozen for a worthwhile time."""
 
     def wanted(carry):
         return carry[0].running & carry[0].thawed
@@ -104,17 +98,8 @@ def _solver_leg(problem, settings, ts, carry):
         lane, record = carry
         lane = attempt_step(problem, settings, lane, _next_stop(settings, ts, record))
         lane, record = _note(problem, settings, ts, (lane, record))
-        if lane.modes.slide is None:
-            calm = allows(
-                problem,
-                lane.modes,
-                lane.state,
-                frozen_residual(problem, settings, lane),
-                WORTHWHILE * lane.step,
-                settings.frozen_tolerance,
-            )
-            lane = replace(lane, thawed=~calm | lane.landing.on)
-        return lane, record
+        calm = _calm(problem, settings, lane, _next_stop(settings, ts, record))
+        return replace(lane, thawed=~calm | lane.landing.on), record
 
     return jax.lax.while_loop(wanted, step, carry)
 
@@ -129,6 +114,25 @@ def frozen_residual(problem: Problem, settings: Settings, lane: Lane) -> Float[A
     size = jnp.abs(problem.y)
     level = settings.rtol * jnp.where(size > 0, size, jnp.max(size))
     return jnp.where(jnp.abs(r) <= level, 0.0, r)
+
+
+def _calm(problem, settings, lane: Lane, stop):
+    """Whether the residual may be frozen; on general inputs only where all is at rest."""
+    if lane.modes.slide is not None:
+        return _at_rest(problem, settings, lane, stop)
+    r = frozen_residual(problem, settings, lane)
+    duration = WORTHWHILE * lane.step
+    return allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+
+
+def _at_rest(problem, settings, lane: Lane, stop):
+    """Whether nothing moves until the next stop: settled, or ‖X‖_op ‖r‖ (stop − t)/n ≤ rtol.
+
+    The loss never grows, and ‖D_j‖ ≤ ‖X‖_op ‖r‖/n.
+    """
+    r = residual(problem, lane.modes, lane.state)
+    way = problem.span.operator_norm() * jnp.linalg.norm(r) * (stop - lane.t) / problem.n
+    return lane.settled | (way <= settings.rtol)
 
 
 def _next_stop(settings, ts, record: Record):
@@ -147,9 +151,10 @@ def _note(problem, settings, ts, carry):
     else:
         over = lane.t >= settings.horizon
     found = _evidence_when_needed(problem, settings, lane, over)
-    ends = over if last else over | found.settled(settings.rtol)
+    settled = found.settled(settings.rtol)
+    ends = over if last else over | settled
     status = jnp.where(lane.running & ends, verdict(found, settings), lane.status)
-    return replace(lane, status=status), record
+    return replace(lane, status=status, settled=settled), record
 
 
 def _recorded(ts, lane: Lane, record: Record) -> Record:

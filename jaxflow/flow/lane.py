@@ -34,7 +34,11 @@ class Landing(eqx.Module):
 
 
 class Lane(eqx.Module):
-    """One run: where it is and how it stands. `thawed`: the residual is known not to be frozen."""
+    """One run: where it is and how it stands.
+
+    `thawed`: the residual is known not to be frozen. `settled`: the evidence is that nothing is
+    left to integrate.
+    """
 
     t: Float[Array, ""]
     state: State
@@ -44,6 +48,7 @@ class Lane(eqx.Module):
     step: Float[Array, ""]
     landing: Landing
     thawed: Bool[Array, ""]
+    settled: Bool[Array, ""]
     counts: Counts
     status: Int[Array, ""]
 

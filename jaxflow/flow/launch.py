@@ -50,7 +50,7 @@ def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
     state = assemble(rho, a / safe, p / safe[:, None])
     rest = ReluNetwork.from_mantissa(w - p @ span.basis, 0 * a, network.exponent)
-    return Launch(problem, state, first_modes(problem, state[:, 1], u), rest)
+    return Launch(problem, state, first_modes(problem, u), rest)
 
 
 def _coordinates(span: Span, w, active):

@@ -39,6 +39,10 @@ class Span(eqx.Module):
         """‖x_k‖."""
         return self.rows if self.orthogonal else jnp.linalg.norm(self.rows, axis=-1)
 
+    def gram(self) -> Float[Array, "n n"]:
+        """⟨x_k, x_l⟩."""
+        return jnp.diag(self.rows**2) if self.orthogonal else self.rows @ self.rows.T
+
     def operator_norm(self) -> Float[Array, ""]:
         """‖X‖_op, the largest singular value of the data matrix."""
         return jnp.max(self.rows) if self.orthogonal else jnp.linalg.norm(self.rows, 2)

@@ -27,11 +27,16 @@ def switch_modes(
     boundary set of every neuron concerned is settled again, one neuron after the other.
     """
     if modes.slide is None:
-        return _die(modes, log, state, t, hit)
-    return _settle_all(problem, modes, log, state, velocity, t, hit)
+        return die(modes, log, state, t, hit)
+    r = residual(problem, modes, state)
+    rate = residual_rate(problem, modes, state, velocity)
+    low, high = jnp.split(hit, 2, axis=1)
+    times = jnp.full(state.shape[0], t)
+    return settle(problem, modes, log, state, velocity, times, r, rate, low, high)
 
 
-def _die(modes: Modes, log, state: State, t, hit):
+def die(modes: Modes, log, state: State, t, hit):
+    """Orthogonal inputs: pairs that reach zero stay there."""
     dying = modes.active & hit
     left = Modes(modes.active & ~dying, None)
     omega = jnp.where(dying, 0.0, hidden_parts(state))
@@ -39,10 +44,11 @@ def _die(modes: Modes, log, state: State, t, hit):
     return state, left, log.add(t, modes.codes, left.codes)
 
 
-def _settle_all(problem, modes, log, state, velocity, t, hit):
-    r = residual(problem, modes, state)
-    rate = residual_rate(problem, modes, state, velocity)
-    low, high = jnp.split(hit, 2, axis=1)
+def settle(problem, modes, log, state, velocity, times, r, rate, low, high):
+    """Any inputs: settle every neuron that has a pair whose margin `low` or `high` is zero.
+
+    `times` are the neurons' own; r and `rate` are the residuals and their derivative.
+    """
 
     def anyone_left(carry):
         return jnp.any(carry[-1])
@@ -51,13 +57,12 @@ def _settle_all(problem, modes, log, state, velocity, t, hit):
         state, modes, log, waiting = carry
         j = jnp.argmax(waiting)
         state, modes, log = _settle(
-            problem, modes, log, state, velocity, t, r, rate, j, low[j], high[j]
+            problem, modes, log, state, velocity, times[j], r, rate, j, low[j], high[j]
         )
         return state, modes, log, waiting.at[j].set(False)
 
-    waiting = jnp.any(hit, axis=1)
-    carry = (state, modes, log, waiting)
-    return jax.lax.while_loop(anyone_left, settle_one, carry)[:-1]
+    waiting = jnp.any(low | high, axis=1)
+    return jax.lax.while_loop(anyone_left, settle_one, (state, modes, log, waiting))[:-1]
 
 
 def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, high):
