@@ -17,6 +17,12 @@ VIOLATED = 1e-7
 RANDOM_STARTS = 32
 """Random directions from which violated peaks are sought in every round, beside the neurons."""
 
+CROWDED = 3
+"""With more cells than this for each datum, those without a neuron are dropped."""
+
+HELD = 1e-7
+"""Share of the total norm from which a cell counts as holding a neuron."""
+
 MAX_ROUNDS = 60
 """Rounds of column generation at most."""
 
@@ -57,10 +63,10 @@ def generate_columns(
     rng = np.random.default_rng(0)
     for _ in range(MAX_ROUNDS):
         solution = solve_over_cells(points, labels, cells)
-        wider = _with_violated_cells(points, solution, cells, limits, rng)
-        if wider is None:
+        new = _violated_cells(points, solution, cells, limits, rng)
+        if new is None:
             break
-        cells = wider
+        cells = _joined(_useful(cells, solution, labels), new)
     return solution, cells
 
 
@@ -69,8 +75,8 @@ def _with_both_signs(patterns) -> Cells:
     return Cells(np.concatenate([patterns, patterns]), signs)
 
 
-def _with_violated_cells(points, solution: ConeSolution, cells, limits, rng) -> Cells | None:
-    """The cells and those around peaks above one; nothing if there is no new one.
+def _violated_cells(points, solution: ConeSolution, cells, limits, rng) -> Cells | None:
+    """Cells around peaks above one that the programme does not have; nothing if there are none.
 
     Peaks in cells that the programme has already are above one by its own inaccuracy only.
     """
@@ -80,22 +86,37 @@ def _with_violated_cells(points, solution: ConeSolution, cells, limits, rng) -> 
     starts += [(s, v) for v in random for s in (1, -1)]
     found = [climb(points, gram, beta, int(s), v) for s, v in starts]
     peaks = distinct([peak for peak in found if peak is not None])
-    wider = _added(cells, [peak for peak in peaks if peak.value > 1 + VIOLATED])
-    if wider is not None:
-        return wider
+    new = _missing(cells, [peak for peak in peaks if peak.value > 1 + VIOLATED])
+    if new is not None:
+        return new
     enough = max([1.0] + [peak.value for peak in peaks]) + VIOLATED
     search = highest_peaks(points, beta, peaks, limits, enough)
-    return _added(cells, [peak for peak in search.peaks if peak.value > enough])
+    return _missing(cells, [peak for peak in search.peaks if peak.value > enough])
 
 
-def _added(cells: Cells, peaks: list[Peak]) -> Cells | None:
-    """The cells and, of each peak, its own and those with its boundary all off or all on."""
+def _missing(cells: Cells, peaks: list[Peak]) -> Cells | None:
+    """Of each peak, its own cell and those with its boundary all off or all on, if not there."""
     known = {(row.tobytes(), s) for row, s in zip(cells.active, cells.sign.tolist(), strict=True)}
-    rows, signs = [cells.active], [cells.sign]
+    rows, signs = [], []
     for peak in peaks:
         for active in (peak.active, peak.active & ~peak.boundary, peak.active | peak.boundary):
             if (active.tobytes(), peak.sign) not in known:
                 known.add((active.tobytes(), peak.sign))
-                rows.append(active[None])
-                signs.append(np.array([peak.sign]))
-    return Cells(np.concatenate(rows), np.concatenate(signs)) if len(rows) > 1 else None
+                rows.append(active)
+                signs.append(peak.sign)
+    return Cells(np.stack(rows), np.array(signs)) if rows else None
+
+
+def _useful(cells: Cells, solution: ConeSolution, labels) -> Cells:
+    """The cells without those that hold no neuron, once there are many more than data."""
+    if len(cells.sign) <= CROWDED * len(labels):
+        return cells
+    size = np.linalg.norm(solution.neurons, axis=1)
+    held = size > HELD * np.sum(size)
+    return Cells(cells.active[held], cells.sign[held])
+
+
+def _joined(first: Cells, second: Cells) -> Cells:
+    return Cells(
+        np.concatenate([first.active, second.active]), np.concatenate([first.sign, second.sign])
+    )

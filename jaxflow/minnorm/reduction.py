@@ -92,5 +92,6 @@ def _in_own_span(unit: Float[np.ndarray, "p d"]) -> tuple[np.ndarray, np.ndarray
     rank = int(np.sum(singular > max(unit.shape) * np.finfo(float).eps * singular[0]))
     if rank == unit.shape[1]:
         return unit, np.eye(rank)
-    points = unit @ rows[:rank].T
-    return points / np.linalg.norm(points, axis=1, keepdims=True), rows[:rank].T
+    points = unit.astype(np.longdouble) @ rows[:rank].T
+    points /= np.sqrt(np.sum(points**2, axis=1, keepdims=True))
+    return points.astype(float), rows[:rank].T
