@@ -5,6 +5,8 @@ from jaxflow.theory.alignment import alignment as alignment
 from jaxflow.theory.alignment import angle as angle
 from jaxflow.theory.decoupling import Decoupling as Decoupling
 from jaxflow.theory.decoupling import decoupling as decoupling
+from jaxflow.theory.early_path import EarlyPath as EarlyPath
+from jaxflow.theory.early_path import early_path as early_path
 from jaxflow.theory.extremal import ExtremalDirections as ExtremalDirections
 from jaxflow.theory.extremal import extremal_directions as extremal_directions
 from jaxflow.theory.frozen_residual import EarlyPhase as EarlyPhase

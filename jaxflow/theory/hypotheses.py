@@ -39,6 +39,24 @@ def require_dominant_outputs(network: ReluNetwork, purpose: str) -> ReluNetwork:
     return network
 
 
+def require_balanced(network: ReluNetwork, purpose: str) -> None:
+    """Raise unless |a_j| = ‖w_j‖ for every neuron, up to rounding.
+
+    Raises:
+        ValueError: for the first neuron that violates it.
+    """
+    size = np.abs(np.asarray(network.a_mantissa))
+    norms = np.linalg.norm(np.asarray(network.w_mantissa), axis=1)
+    wrong = np.flatnonzero(np.abs(size - norms) > BALANCE_ROUNDING * norms)
+    if wrong.size:
+        j = int(wrong[0])
+        raise ValueError(
+            f"network: {purpose} needs |a_j| = ‖w_j‖ for every neuron, got |a_j| = {size[j]:.17g} "
+            f"and ‖w_j‖ = {norms[j]:.17g} at neuron {j} (up to a common power of two); "
+            f"jaxflow.init.balanced gives balanced networks"
+        )
+
+
 def require_setting(network: ReluNetwork, dataset: Dataset, purpose: str) -> ReluNetwork:
     """Check orthogonal inputs, matching dimensions and |a_j| ≥ ‖w_j‖, and return the network.
 

@@ -79,10 +79,10 @@ def test_departs_from_the_flow_by_the_size_of_the_outputs(oracle):
 
 
 def test_tiny_scales_change_nothing_but_the_size():
-    dataset = datasets.random_orthogonal(jax.random.key(4), 6, 6)
+    dataset = datasets.random_orthogonal(jax.random.key(4), 5, 7)
     key = jax.random.key(5)
-    moderate = frozen_residual(init.balanced(key, 40, 6, log_scale=-2 * LOG2), dataset)
-    tiny = frozen_residual(init.balanced(key, 40, 6, log_scale=-33000 * LOG2), dataset)
+    moderate = frozen_residual(init.balanced(key, 12, 7, log_scale=-2 * LOG2), dataset)
+    tiny = frozen_residual(init.balanced(key, 12, 7, log_scale=-33000 * LOG2), dataset)
     np.testing.assert_allclose(tiny.death_times, moderate.death_times, rtol=1e-11)
     growing = np.isfinite(moderate.log_growing)
     shift = (tiny.log_growing - moderate.log_growing)[growing]
@@ -97,12 +97,12 @@ def test_a_balanced_neuron_opposed_to_its_only_datum_never_loses_it():
 
 
 def test_works_under_vmap():
-    dataset = datasets.random_orthogonal(jax.random.key(4), 6, 6)
+    dataset = datasets.random_orthogonal(jax.random.key(4), 5, 7)
     keys = jax.random.split(jax.random.key(0), 4)
     batch = jax.jit(
-        jax.vmap(lambda key: frozen_residual(init.balanced(key, 9, 6, scale=1e-4), dataset))
+        jax.vmap(lambda key: frozen_residual(init.balanced(key, 12, 7, scale=1e-4), dataset))
     )(keys)
-    one = frozen_residual(init.balanced(keys[2], 9, 6, scale=1e-4), dataset)
+    one = frozen_residual(init.balanced(keys[2], 12, 7, scale=1e-4), dataset)
     np.testing.assert_allclose(batch.death_times[2], one.death_times, rtol=1e-13)
 
 

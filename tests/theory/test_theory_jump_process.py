@@ -80,9 +80,9 @@ def test_uncovered_and_zero_labels():
     assert nothing.count == 0 and nothing.variation_norm == 0 and not nothing.interpolates
 
 
-@pytest.mark.parametrize("seed", range(12))
+@pytest.mark.parametrize("seed", range(10))
 def test_agrees_with_exact_brute_force(seed):
-    n, width = [(10, 100), (12, 8)][seed % 2]
+    n, width = [(10, 100), (10, 12)][seed % 2]
     dataset = datasets.random_orthogonal(jax.random.key(seed), n, n + 2)
     network = init.balanced(jax.random.key(100 + seed), width, n + 2, log_scale=-700.0 * seed)
     process, births = jump_process(network, dataset), brute_force(dataset, network)
@@ -98,9 +98,9 @@ def test_agrees_with_exact_brute_force(seed):
 
 
 def test_the_limit_network_has_the_predicted_loss_and_variation_norm():
-    dataset = datasets.random_orthogonal(jax.random.key(3), 12, 14)
-    process = jump_process(init.balanced(jax.random.key(4), 8, 14, scale=1.0), dataset)
-    assert not process.interpolates and process.count == 4
+    dataset = datasets.random_orthogonal(jax.random.key(3), 10, 12)
+    process = jump_process(init.balanced(jax.random.key(38), 12, 12, scale=1.0), dataset)
+    assert not process.interpolates and process.count == 5
     np.testing.assert_allclose(
         loss(process.network, dataset), process.plateau_losses[-1], rtol=1e-14
     )
@@ -153,8 +153,8 @@ def test_jit_and_vmap_give_the_same_padded_process():
 
 
 def test_chunks_and_patterns_give_the_same_process(monkeypatch):
-    dataset = datasets.random_orthogonal(jax.random.key(2), 12, 14)
-    network = init.balanced(jax.random.key(3), 101, 14, scale=1.0)
+    dataset = datasets.random_orthogonal(jax.random.key(2), 10, 12)
+    network = init.balanced(jax.random.key(3), 100, 12, scale=1.0)
     whole = jump_process(network, dataset)
     active = network.w @ dataset.x.T > 0
     from_patterns = jump_process_from_patterns(active, network.a, dataset)

@@ -97,14 +97,14 @@ def test_relaxation_rates_are_the_slopes_of_the_field_at_the_born_neurons():
 
 
 def test_critical_networks_have_the_loss_of_their_plateau():
-    dataset = datasets.random_orthogonal(jax.random.key(3), 12, 14)
-    network = init.balanced(jax.random.key(4), 8, 14, scale=1.0)
+    dataset = datasets.random_orthogonal(jax.random.key(3), 10, 12)
+    network = init.balanced(jax.random.key(38), 12, 12, scale=1.0)
     found = saddles(network, dataset, jump_process(network, dataset))
     for plateau, wanted in enumerate(found.losses):
         np.testing.assert_allclose(
             loss(found.critical_network(plateau), dataset), wanted, rtol=3e-15
         )
-    assert found.indices_decrease() and found.morse_index[0] <= 8
+    assert found.indices_decrease() and found.morse_index[0] <= 12
     assert "plateau 1" in repr(found)
 
 
