@@ -6,6 +6,10 @@ from jaxflow.dataset import Dataset as Dataset
 from jaxflow.flow.gradient_flow import gradient_flow as gradient_flow
 from jaxflow.flow.status import Status as Status
 from jaxflow.flow.trajectory import Trajectory as Trajectory
+from jaxflow.minnorm.interpolator import Interpolator as Interpolator
+from jaxflow.minnorm.minimum import minimum_variation_norm as minimum_variation_norm
 from jaxflow.montecarlo.ensemble import Ensemble as Ensemble
 from jaxflow.montecarlo.ensemble import ensemble as ensemble
 from jaxflow.network import ReluNetwork as ReluNetwork
+from jaxflow.theory.jump_process import JumpProcess as JumpProcess
+from jaxflow.theory.jump_process import jump_process as jump_process

@@ -1,0 +1,108 @@
+"""The command line: parsing of arguments, nothing else."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+from jaxflow.experiments import replay as replay_run
+from jaxflow.experiments import verify as verify_runs
+from jaxflow.experiments.cases import DEFAULT_DATASETS, DEFAULT_DATASETS_IN_WORDS
+from jaxflow.experiments.scales import DEFAULT_SCALES
+from jaxflow.flow.settings import DEFAULT_RTOL
+from jaxflow.precision import enable_float64
+
+app = App(
+    name="jaxflow",
+    help="The exact gradient flow of one-hidden-layer ReLU networks with the square loss.",
+)
+"""The command `jaxflow`."""
+
+Datasets = Annotated[
+    tuple[str, ...],
+    Parameter(negative=(), consume_multiple=True, show_default=lambda _: DEFAULT_DATASETS_IN_WORDS),
+]
+Scales = Annotated[
+    tuple[str, ...],
+    Parameter(negative=(), consume_multiple=True, show_default=lambda _: " ".join(DEFAULT_SCALES)),
+]
+
+
+@app.command
+def verify(
+    *,
+    dataset: Datasets = DEFAULT_DATASETS,
+    seeds: int = 10,
+    scale: Scales = DEFAULT_SCALES,
+    width: int | None = None,
+    rtol: float = DEFAULT_RTOL,
+    out: Path = Path("."),
+) -> int:
+    """Integrate many runs on orthogonal inputs and judge them by the theory.
+
+    Prints a table, writes jaxflow-verify.nc and jaxflow-verify.png, and exits with 0 if every run
+    that can be judged ends where the theory says, with 1 if not.
+
+    Parameters
+    ----------
+    dataset
+        Data sets: toy, or orthogonal-n-d-number for random ones such as orthogonal-10-20-0.
+    seeds
+        Number of initialisations of each data set.
+    scale
+        Initialisation scales; 1e-10000 works too.
+    width
+        Number of neurons; by default 60 for the toy and 10 n otherwise.
+    rtol
+        Error allowed per step.
+    out
+        Folder for the result file and the picture.
+    """
+    report = verify_runs(
+        dataset, seeds=seeds, scales=scale, width=width, rtol=rtol, show_progress=True
+    )
+    print(report)
+    print("Written:", *report.save(out))
+    return report.exit_status
+
+
+@app.command
+def replay(
+    *,
+    dataset: str,
+    seed: int,
+    scale: str,
+    width: int | None = None,
+    rtol: float = DEFAULT_RTOL,
+) -> int:
+    """Integrate one run of `jaxflow verify` again, alone, and print all about it.
+
+    Parameters
+    ----------
+    dataset
+        As in `jaxflow verify`.
+    seed
+        Number of the initialisation.
+    scale
+        Initialisation scale.
+    width
+        Number of neurons; by default 60 for the toy and 10 n otherwise.
+    rtol
+        Error allowed per step.
+    """
+    print(replay_run(dataset, seed=seed, scale=scale, width=width, rtol=rtol))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run the command line; wrong arguments end it with a message and exit status 2."""
+    enable_float64()
+    try:
+        sys.exit(app(arguments, result_action="return_value") or 0)
+    except (ValueError, OSError) as error:
+        print(f"jaxflow: {error}", file=sys.stderr)
+        sys.exit(2)
+    except KeyboardInterrupt:
+        print("jaxflow: interrupted", file=sys.stderr)
+        sys.exit(1)

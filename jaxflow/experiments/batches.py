@@ -1,0 +1,110 @@
+"""Runs in batches of one compiled program for each shape, on as many threads as there are cores."""
+
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jaxflow.dataset import Dataset
+from jaxflow.experiments.cases import Case, Start
+from jaxflow.flow.settings import Settings
+from jaxflow.montecarlo.ensemble import Ensemble
+from jaxflow.network import ReluNetwork
+
+BATCH = 25
+
+Integrate = Callable[[ReluNetwork, Dataset, Settings], Ensemble]
+"""Integrates stacked networks on as many stacked data sets."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Runs of one shape and one scale: for each one the index of its case and of its seed."""
+
+    members: np.ndarray
+    seeds: np.ndarray
+    scale: int
+
+    @property
+    def index(self) -> tuple[np.ndarray, np.ndarray, int]:
+        """Where the results belong in arrays with axes (dataset, seed, scale)."""
+        return self.members, self.seeds, self.scale
+
+
+def batches_of(cases: list[Case], seeds: int, scales: int) -> list[list[Batch]]:
+    """All runs, as one list of equally long batches for each shape.
+
+    The last batch is filled up with runs of the first, so that no other length is compiled.
+    """
+    return [_of_one_shape(members, seeds, scales) for members in by_shape(cases)]
+
+
+def by_shape(cases: list[Case]) -> list[np.ndarray]:
+    """Indices of the cases of each shape."""
+    shapes = [case.shape for case in cases]
+    return [
+        np.array([i for i, other in enumerate(shapes) if other == shape])
+        for shape in dict.fromkeys(shapes)
+    ]
+
+
+def _of_one_shape(members: np.ndarray, seeds: int, scales: int) -> list[Batch]:
+    case, seed = (axis.ravel() for axis in np.meshgrid(members, np.arange(seeds), indexing="ij"))
+    length = min(BATCH, case.size)
+    starts = range(0, case.size, length)
+    pieces = [np.arange(start, start + length) % case.size for start in starts]
+    return [Batch(case[p], seed[p], scale) for scale in range(scales) for p in pieces]
+
+
+def integrate_all(
+    cases: list[Case],
+    seeds: np.ndarray,
+    log_scales: list[float],
+    settings: Settings,
+    integrate: Integrate,
+) -> Iterator[tuple[Batch, Ensemble]]:
+    """Integrate everything and yield each batch as it is finished.
+
+    The first batch of every shape goes ahead, so that each program is compiled once and different
+    programs at the same time. When the consumer stops, batches not yet begun are dropped.
+    """
+    groups = batches_of(cases, len(seeds), len(log_scales))
+
+    def work(batch: Batch) -> tuple[Batch, Ensemble]:
+        networks, data = initialise(cases, batch, seeds, log_scales)
+        return batch, jax.tree.map(np.asarray, integrate(networks, data, settings))
+
+    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    try:
+        for wave in ([g[0] for g in groups], [b for g in groups for b in g[1:]]):
+            for done in as_completed([pool.submit(work, batch) for batch in wave]):
+                yield done.result()
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def initialise(
+    cases: list[Case], batch: Batch, seeds: np.ndarray, log_scales: list[float]
+) -> tuple[ReluNetwork, Dataset]:
+    """Stacked networks and data sets of a batch."""
+    chosen = [cases[member] for member in batch.members]
+    log_scale = jnp.asarray(log_scales[batch.scale])
+    networks = _networks(chosen[0].start, jnp.asarray(seeds[batch.seeds]), log_scale)
+    return networks, stacked([case.dataset for case in chosen])
+
+
+@eqx.filter_jit
+def _networks(start: Start, seeds, log_scale) -> ReluNetwork:
+    return jax.vmap(lambda seed: start.network(seed, log_scale))(seeds)
+
+
+def stacked(chosen: list[Dataset]) -> Dataset:
+    """Data sets of one shape with a leading axis; the name is that of the first."""
+    leaves = zip(*(jax.tree.leaves(dataset) for dataset in chosen), strict=True)
+    arrays = [jnp.asarray(np.stack([np.asarray(part) for part in parts])) for parts in leaves]
+    return jax.tree.unflatten(jax.tree.structure(chosen[0]), arrays)

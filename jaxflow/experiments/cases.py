@@ -1,0 +1,103 @@
+"""Cases: a data set, named by a short label, together with the networks to train on it."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+import jax
+from jaxtyping import Array
+
+from jaxflow import datasets, init
+from jaxflow.dataset import Dataset, require_orthogonal
+from jaxflow.minnorm import Interpolator, minimum_variation_norm
+from jaxflow.network import ReluNetwork
+from jaxflow.validation import positive_integer
+
+RANDOM_LABEL = re.compile(r"orthogonal-(\d+)-(\d+)-(\d+)")
+DEFAULT_DATASETS = (
+    "toy",
+    *(f"orthogonal-5-5-{number}" for number in range(12)),
+    *(f"orthogonal-10-20-{number}" for number in range(8)),
+)
+"""The toy and random data of two shapes: one where most networks of width 10 n meet the theorem's
+hypothesis, and one where about half of them do."""
+DEFAULT_DATASETS_IN_WORDS = "toy, orthogonal-5-5-0 to -11, orthogonal-10-20-0 to -7"
+
+
+@dataclass(frozen=True)
+class Start:
+    """A balanced initialisation up to its seed and scale."""
+
+    width: int
+    dim: int
+    bias: bool = False
+
+    def network(self, seed: int | Array, log_scale: float | Array) -> ReluNetwork:
+        """The initialisation from `jax.random.key(seed)` at the scale exp(log_scale)."""
+        key = jax.random.key(seed)
+        return init.balanced(key, self.width, self.dim, log_scale=log_scale, bias=self.bias)
+
+
+@dataclass(frozen=True)
+class Case:
+    """A data set with orthogonal inputs and the networks trained on it."""
+
+    label: str
+    dataset: Dataset
+    start: Start
+
+    @property
+    def shape(self) -> tuple[int, Start]:
+        """Cases of one shape share a compiled program."""
+        return self.dataset.n, self.start
+
+    @cached_property
+    def minimum(self) -> Interpolator:
+        """The certified minimum of the variation norm."""
+        return minimum_variation_norm(self.dataset)
+
+
+def case_of(dataset: str | Dataset, width: int | None = None) -> Case:
+    """The case that a label names, or that a data set of one's own makes.
+
+    Labels are `toy` and `orthogonal-n-d-number`: n random orthogonal inputs in dimension d drawn by
+    `jaxflow.datasets.random_orthogonal(jax.random.key(number), n, d)`. The width is 60 for the
+    toy and 10 n otherwise, unless it is given.
+
+    Raises:
+        ValueError: an unknown label, inputs that are not orthogonal, a width below one.
+    """
+    if width is not None:
+        positive_integer("width", width)
+    if isinstance(dataset, Dataset):
+        require_orthogonal(dataset, "verify")
+        return Case(dataset.name, dataset, Start(width or 10 * dataset.n, dataset.dim))
+    if dataset == "toy":
+        return Case("toy", datasets.toy(), Start(width or 60, 2, bias=True))
+    found = RANDOM_LABEL.fullmatch(dataset) if isinstance(dataset, str) else None
+    if found is None:
+        raise ValueError(
+            f"dataset: got {dataset!r}, wanted 'toy', 'orthogonal-n-d-number' such as "
+            f"'orthogonal-10-20-0', or from Python a jaxflow.Dataset(x, y)"
+        )
+    n, d, number = map(int, found.groups())
+    data = datasets.random_orthogonal(jax.random.key(number), n, d)
+    return Case(dataset, data, Start(width or 10 * n, d))
+
+
+def cases_of(chosen: Sequence[str | Dataset], width: int | None = None) -> list[Case]:
+    """One case for each data set.
+
+    Raises:
+        ValueError: no data set, two of the same label, or as `case_of`.
+    """
+    if isinstance(chosen, str | Dataset):
+        chosen = [chosen]
+    cases = [case_of(dataset, width) for dataset in chosen]
+    labels = [case.label for case in cases]
+    if not cases or len(set(labels)) < len(labels):
+        raise ValueError(
+            f"datasets: got the labels {labels}, wanted at least one and no label twice"
+        )
+    return cases

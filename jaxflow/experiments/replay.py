@@ -1,0 +1,72 @@
+"""One run of `verify` again, alone."""
+
+from dataclasses import dataclass
+
+from jaxflow.dataset import Dataset
+from jaxflow.experiments.cases import Case, case_of
+from jaxflow.experiments.predictions import near_tie_factor
+from jaxflow.experiments.scales import log_of
+from jaxflow.flow.gradient_flow import gradient_flow
+from jaxflow.flow.settings import DEFAULT_RTOL
+from jaxflow.flow.trajectory import Trajectory
+from jaxflow.minnorm import Excess
+from jaxflow.theory import JumpProcess, jump_process
+from jaxflow.validation import finite_number
+
+
+@dataclass(frozen=True)
+class Replay:
+    """A single run, with what theory and comparator say of it."""
+
+    case: Case
+    log_scale: float
+    trajectory: Trajectory
+    limit: JumpProcess
+
+    @property
+    def excess(self) -> Excess:
+        """How far the end is above the minimum variation norm."""
+        return self.case.minimum.excess(self.trajectory.final)
+
+    def __str__(self) -> str:
+        factor = near_tie_factor(float(self.limit.separation), self.log_scale)
+        return "\n".join(
+            map(
+                str,
+                (
+                    self.case.dataset,
+                    self.trajectory,
+                    self.limit,
+                    f"λ^separation = {factor:.3g}",
+                    self.case.minimum,
+                    self.excess,
+                ),
+            )
+        )
+
+
+def replay(
+    dataset: str | Dataset,
+    *,
+    seed: int,
+    scale: str | float,
+    width: int | None = None,
+    rtol: float = DEFAULT_RTOL,
+) -> Replay:
+    """Integrate one run of `jaxflow.experiments.verify` again, alone.
+
+    Args:
+        dataset: label as in `jaxflow.experiments.cases.case_of`, or a data set.
+        seed: number of the initialisation, `jax.random.key(seed)`.
+        scale: initialisation scale λ; text may be below the least float64.
+        width, rtol: as in `jaxflow.experiments.verify`.
+
+    Raises:
+        ValueError: as `jaxflow.experiments.verify`, and for a seed that is not a whole number ≥ 0.
+    """
+    case, log_scale = case_of(dataset, width), log_of(scale)
+    if finite_number("seed", seed) != int(seed) or seed < 0:
+        raise ValueError(f"seed: got {seed!r}, wanted a whole number of at least 0")
+    network = case.start.network(int(seed), log_scale)
+    trajectory = gradient_flow(network, case.dataset, rtol=rtol)
+    return Replay(case, log_scale, trajectory, jump_process(network, case.dataset))
