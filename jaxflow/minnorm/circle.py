@@ -52,8 +52,8 @@ def circle_maximum(
     climbed = [climb(points, points @ points.T, beta, sign, w) for sign, w in good]
     high = [p for p in climbed if p is not None and p.value >= float(bound) * (1 - TIE)]
     size = float(np.sum(np.abs(beta)))
-    rounding = (6 * np.finfo(float).eps + len(points) * np.finfo(np.longdouble).eps) * size
-    return SphereMaximum(float(bound) + rounding, float(bound), distinct(high), True)
+    unit = 6 * np.finfo(float).eps + len(points) * float(np.finfo(np.longdouble).eps)
+    return SphereMaximum(float(bound) + unit * size, float(bound), distinct(high), True)
 
 
 def _cross(a, b):

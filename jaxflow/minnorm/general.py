@@ -2,8 +2,9 @@
 
 from typing import NamedTuple
 
+import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
 from jaxflow.dataset import Dataset
 from jaxflow.minnorm.branching import SphereMaximum
@@ -132,12 +133,12 @@ def _interpolator(dataset, problem: Problem, answer: _Answer, directions) -> Int
     dual[problem.datum] = answer.beta / problem.length[problem.datum] * (lower / total)
     return Interpolator(
         dataset=dataset,
-        value=np.float64(value),
+        value=jnp.asarray(value),
         network=_balanced(problem, neurons, signs),
-        dual=dual,
-        lower_bound=np.float64(lower),
-        rigorous_bound=np.float64(rigorous),
-        label_cost=label_costs(problem.points, directions)[problem.ray] / problem.length,
+        dual=jnp.asarray(dual),
+        lower_bound=jnp.asarray(lower),
+        rigorous_bound=jnp.asarray(rigorous),
+        label_cost=_label_costs(problem, directions),
         status=_status(value, lower, search.complete),
         unique=unique,
     )
@@ -157,18 +158,22 @@ def _balanced(problem: Problem, neurons, signs) -> ReluNetwork:
     return ReluNetwork(w, signs * root)
 
 
+def _label_costs(problem: Problem, directions) -> Float[Array, " n"]:
+    """κ of every datum, in the lengths of the data set."""
+    return jnp.asarray(label_costs(problem.points, directions)[problem.ray] / problem.length)
+
+
 def _zero_network(dataset: Dataset, problem: Problem) -> Interpolator:
     """All labels vanish: the zero network, with the zero dual."""
-    zero = np.float64(0.0)
-    costs = label_costs(problem.points, spanning_directions(problem.points))
+    zero = jnp.asarray(0.0)
     return Interpolator(
         dataset=dataset,
         value=zero,
         network=ReluNetwork(np.zeros((1, dataset.dim)), np.zeros(1)),
-        dual=np.zeros(dataset.n),
+        dual=jnp.zeros(dataset.n),
         lower_bound=zero,
         rigorous_bound=zero,
-        label_cost=costs[problem.ray] / problem.length,
+        label_cost=_label_costs(problem, spanning_directions(problem.points)),
         status=CERTIFIED,
         unique=True,
     )

@@ -105,12 +105,12 @@ class Interpolator(eqx.Module):
             )
         norm, h = network.variation_norm(), outputs(network, self.dataset.x)
         error = h - self.dataset.y
-        largest_change = jnp.sum(self.label_cost * jnp.abs(error))
+        change = jnp.where(error == 0, 0.0, self.label_cost * jnp.abs(error))
         shrink = self.rigorous_bound / jnp.where(self.lower_bound > 0, self.lower_bound, 1.0)
         return Excess(
             norm=norm,
             estimate=norm - self.value - jnp.sum(self.dual * error),
-            lower=jnp.maximum(norm - self.value - largest_change, 0.0),
+            lower=jnp.maximum(norm - self.value - jnp.sum(change), 0.0),
             upper=norm - shrink * jnp.sum(self.dual * h),
             residual=jnp.max(jnp.abs(error)),
         )
