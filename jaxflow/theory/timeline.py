@@ -5,8 +5,12 @@ c = sqrt(Σ_j c_j²), c_j from the early phase in closed form. A group grows lik
 is born along the orbit that leaves the saddle in its direction; that orbit does not depend on the
 initialisation, up to a shift of time that c fixes. A group that shares data with the born one is
 carried through the fit by its own linear equation with the residuals of the orbit, and continues
-with its new rate. What is neglected vanishes with λ: like λ² where no unborn neuron competes for
-the same data, else like λ or λ^(2 · separation), whichever is slower (see the jump process).
+with its new rate.
+
+What is neglected vanishes with λ: like λ² where no unborn neuron shares data with a born one. A
+competitor of level ℓ at a birth (see the jump process) disturbs that birth like λ^(2ℓ) or λ,
+whichever is slower, and its own birth, later, carries an error like λ^(1 − ℓ), because it is not
+yet fully aligned when it is carried through.
 """
 
 from dataclasses import dataclass

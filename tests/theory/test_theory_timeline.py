@@ -6,7 +6,7 @@ import pytest
 from scipy.integrate import solve_ivp
 from scipy.optimize import brentq
 
-from jaxflow import datasets, init
+from jaxflow import Dataset, ReluNetwork, datasets, init
 from jaxflow.theory import jump_process, single_datum_trajectory, timeline
 
 
@@ -60,6 +60,12 @@ def departures(seed, scale):
     """|predicted − integrated| of every exit time of one problem with three births."""
     dataset = datasets.random_orthogonal(jax.random.key(6), 4, 4)
     network = init.balanced(jax.random.key(seed), 8, 4, scale=scale)
+    errors, separation = departures_of(network, dataset)
+    assert errors.size == 3
+    return errors, separation
+
+
+def departures_of(network, dataset):
     predicted = timeline(network, dataset)
     outputs = integrate(network, dataset, float(predicted.exit_times[-1]) + 20)
     found = []
@@ -70,7 +76,6 @@ def departures(seed, scale):
             return (y @ outputs(t)) / (y @ y) - 0.5
 
         found.append(abs(brentq(missing, time - 5, time + 5, xtol=1e-12) - time))
-    assert len(found) == 3
     return np.array(found), float(jump_process(network, dataset).separation)
 
 
@@ -85,6 +90,18 @@ def test_competitors_leave_errors_like_their_squared_size_or_the_scale(seed):
     (coarse, separation), (fine, _) = departures(seed, 1e-3), departures(seed, 1e-4)
     decades = np.log10(coarse.max() / fine.max())
     assert decades == pytest.approx(min(2 * separation, 1.0), rel=0.06)
+
+
+def test_a_competitor_that_is_born_later():
+    dataset = Dataset(np.diag([1.0, 2.0, 1.5]), [4.0, 0.5, 1.0])
+    w = np.array([[1.0, 2.0, -0.5], [-0.5, 1.0, 1.0]])  # active at data 0, 1 and at data 1, 2
+    errors = []
+    for scale in (1e-4, 1e-5):
+        network = ReluNetwork(scale * w, scale * np.linalg.norm(w, axis=1))
+        (_, late), separation = departures_of(network, dataset)
+        errors.append(late)
+    assert late < 2e-3
+    assert np.log10(errors[0] / errors[1]) == pytest.approx(1 - separation, rel=0.04)
 
 
 def test_neurons_and_sets_are_those_of_the_jump_process(oracle):
