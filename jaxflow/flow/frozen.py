@@ -7,8 +7,9 @@ every later plateau alike.
 Error bound. Let h move by at most dev(T) within the time T. Then every force is wrong by at most
 max‖x‖² dev(T)/n, and every log norm and direction by T times that. With a frozen residual ‖z_j‖² is
 a convex function of time, also across changes of mode, because ⟨w_j, D_j⟩ is continuous there.
-Hence dev(T) is at most the sum over neurons of (‖z_j(0)‖² + ‖z_j(T)‖²)/2; for orthogonal inputs,
-whose forces only lose terms, also of ‖z_j(0)‖² (exp(2 G_j T) − 1)/2 with the initial G_j = ‖D_j‖.
+Hence dev(T) is at most the sum over neurons of (‖z_j(0)‖² + ‖z_j(T)‖²)/2, and also of
+‖z_j(0)‖² (exp(2 G_j T) − 1)/2, where G_j is the initial ‖D_j‖ for orthogonal inputs, whose forces
+only lose terms, and ‖X‖_op ‖r‖/n ≥ ‖D_j‖ for any inputs.
 """
 
 import equinox as eqx
@@ -100,9 +101,11 @@ class _Limit:
     """How long the residual may stay frozen, by the bound above, in logarithms."""
 
     def __init__(self, problem, modes, state, r, start, tolerance):
-        self.orthogonal = modes.slide is None
         self.log_weight = 2 * log_norms(state) - LOG2
-        self.first_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=-1)
+        if modes.slide is None:
+            self.top_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=-1)
+        else:
+            self.top_rate = problem.span.operator_norm() * jnp.linalg.norm(r) / problem.n
         self.log_reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
         self.start, self.log_tolerance = start, jnp.log(tolerance)
 
@@ -111,9 +114,8 @@ class _Limit:
         span = end - self.start
         now = 2 * spin.log_norm_at(log_norms(flight.state), end - flight.clock) - LOG2
         moved = jnp.logaddexp(self.log_weight, now)
-        if self.orthogonal:
-            linear = self.log_weight + _log_expm1(2 * self.first_rate * span)
-            moved = jnp.minimum(moved, linear)
+        linear = self.log_weight + _log_expm1(2 * self.top_rate * span)
+        moved = jnp.minimum(moved, linear)
         total = logsumexp(moved)
         share = jnp.exp(moved - jnp.where(jnp.isfinite(total), total, 0.0))
         return self.log_reach + jnp.log(span) + total, 1 / span + 2 * jnp.sum(share * spin.rate)

@@ -126,7 +126,7 @@ def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Lau
 
 
 def _start(plan: Launch, settings: Settings) -> Lane:
-    return take_off(plan.problem, settings, plan.modes, plan.state)
+    return take_off(plan.problem, settings, plan.modes, plan.state, plan.balance)
 
 
 def longest_time(plan: Launch) -> Float[Array, ""]:

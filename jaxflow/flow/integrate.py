@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes, driving_force
-from jaxflow.flow.coordinates import State, balance_of
+from jaxflow.flow.coordinates import Balance, State
 from jaxflow.flow.ending import Evidence, evidence
 from jaxflow.flow.field import residual, vector_field
 from jaxflow.flow.frozen import allows, frozen_flow
@@ -22,7 +22,9 @@ WORTHWHILE = 4.0
 """Freeze the residual only where that covers this many steps of the solver."""
 
 
-def take_off(problem: Problem, settings: Settings, modes: Modes, state: State) -> Lane:
+def take_off(
+    problem: Problem, settings: Settings, modes: Modes, state: State, balance: Balance
+) -> Lane:
     """A run at time zero."""
     speed = jnp.max(jnp.abs(vector_field(problem, modes, state)))
     return Lane(
@@ -30,7 +32,7 @@ def take_off(problem: Problem, settings: Settings, modes: Modes, state: State) -
         state=state,
         modes=modes,
         log=empty_log(modes, settings.max_events),
-        balance=balance_of(state),
+        balance=balance,
         step=0.01 / jnp.maximum(speed, 1e-300),
         landing=not_landing(),
         thawed=jnp.array(False),

@@ -6,7 +6,15 @@ from jaxtyping import Array, Float
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.activation import Modes, first_modes
-from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
+from jaxflow.flow.coordinates import (
+    Balance,
+    State,
+    assemble,
+    balance_of,
+    hidden_parts,
+    log_norms,
+    output_parts,
+)
 from jaxflow.flow.problem import Problem, problem_of
 from jaxflow.flow.span import Span
 from jaxflow.network import LOG2, ReluNetwork, split_exponential
@@ -22,6 +30,7 @@ class Launch(eqx.Module):
     problem: Problem
     state: State
     modes: Modes
+    balance: Balance
     rest: ReluNetwork
 
     def hidden_weights(self, states: Float[Array, "*t m q+2"]) -> Float[Array, "*t m d"]:
@@ -49,8 +58,9 @@ def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     safe = jnp.where(norm > 0, norm, 1.0)
     rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
     state = assemble(rho, a / safe, p / safe[:, None])
+    balance = balance_of(a, p, norm, rho)
     rest = ReluNetwork.from_mantissa(w - p @ span.basis, 0 * a, network.exponent)
-    return Launch(problem, state, first_modes(problem, u), rest)
+    return Launch(problem, state, first_modes(problem, u), balance, rest)
 
 
 def _coordinates(span: Span, w, active):
