@@ -17,12 +17,12 @@ from jaxflow.validation import positive_integer
 RANDOM_LABEL = re.compile(r"orthogonal-(\d+)-(\d+)-(\d+)")
 DEFAULT_DATASETS = (
     "toy",
-    *(f"orthogonal-5-5-{number}" for number in range(12)),
-    *(f"orthogonal-10-20-{number}" for number in range(8)),
+    *(f"orthogonal-6-6-{number}" for number in range(15)),
+    *(f"orthogonal-10-20-{number}" for number in range(4)),
 )
 """The toy and random data of two shapes: one where most networks of width 10 n meet the theorem's
 hypothesis, and one where about half of them do."""
-DEFAULT_DATASETS_IN_WORDS = "toy, orthogonal-5-5-0 to -11, orthogonal-10-20-0 to -7"
+DEFAULT_DATASETS_IN_WORDS = "toy, orthogonal-6-6-0 to -14, orthogonal-10-20-0 to -3"
 
 
 @dataclass(frozen=True)
