@@ -76,8 +76,8 @@ def test_predictions_do_not_come_from_the_runs(honest):
 def test_replay_is_the_same_run(honest):
     at = honest.runs.sel(dataset=DATA[1], seed=2, scale="1e-3")
     again = replay(DATA[1], seed=2, scale="1e-3", width=12)
-    assert float(at.variation_norm) == pytest.approx(float(again.excess.norm), rel=1e-12)
-    assert float(at.end_time) == pytest.approx(float(again.trajectory.end_time), rel=1e-6)
+    assert float(at.variation_norm) == pytest.approx(float(again.excess.norm), rel=1e-11)
+    assert int(at.events) == len(again.trajectory.events)
     for part in ("gradient flow of 12 neurons", "JumpProcess", "λ^separation", "Interpolator"):
         assert part in str(again)
 

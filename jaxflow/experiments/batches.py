@@ -95,7 +95,8 @@ def initialise(
     chosen = [cases[member] for member in batch.members]
     log_scale = jnp.asarray(log_scales[batch.scale])
     networks = _networks(chosen[0].start, jnp.asarray(seeds[batch.seeds]), log_scale)
-    return networks, stacked([case.dataset for case in chosen])
+    model = next(case.dataset for case in cases if case.shape == chosen[0].shape)
+    return networks, stacked([case.dataset for case in chosen], model)
 
 
 @eqx.filter_jit
@@ -103,8 +104,11 @@ def _networks(start: Start, seeds, log_scale) -> ReluNetwork:
     return jax.vmap(lambda seed: start.network(seed, log_scale))(seeds)
 
 
-def stacked(chosen: list[Dataset]) -> Dataset:
-    """Data sets of one shape with a leading axis; the name is that of the first."""
+def stacked(chosen: list[Dataset], model: Dataset) -> Dataset:
+    """Data sets of one shape with a leading axis, under the name of `model`.
+
+    A name is part of a compiled program, so that all batches of a shape need the same one.
+    """
     leaves = zip(*(jax.tree.leaves(dataset) for dataset in chosen), strict=True)
     arrays = [jnp.asarray(np.stack([np.asarray(part) for part in parts])) for parts in leaves]
-    return jax.tree.unflatten(jax.tree.structure(chosen[0]), arrays)
+    return jax.tree.unflatten(jax.tree.structure(model), arrays)

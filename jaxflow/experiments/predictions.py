@@ -46,7 +46,7 @@ def _predictions(cases: list[Case], seeds: np.ndarray) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     for members in by_shape(cases):
         chosen = [cases[i] for i in members]
-        data = stacked([case.dataset for case in chosen])
+        data = stacked([case.dataset for case in chosen], chosen[0].dataset)
         for name, values in _of_one_shape(chosen[0].start, data, jnp.asarray(seeds)).items():
             values = np.asarray(values)
             whole = found.setdefault(name, np.zeros((len(cases), *values.shape[1:]), values.dtype))

@@ -38,7 +38,9 @@ def draw_excess(axes: Axes, runs: xr.Dataset) -> None:
             continue
         lines = np.maximum(excess[chosen], SMALLEST).T
         axes.plot(digits, lines, color=colour, lw=0.6, alpha=0.25)
-        median = np.nanmedian(lines, axis=1) if np.isfinite(lines).any() else lines[:, 0]
+        median = [
+            np.median(row[np.isfinite(row)]) if np.isfinite(row).any() else np.nan for row in lines
+        ]
         axes.plot(digits, median, color=colour, marker=marker, lw=2.5, ms=7, mec="white")
         name = f"{label}: {chosen.sum()} starts, median bold"
         axes.plot([], [], color=colour, marker=marker, lw=2.5, label=name)
