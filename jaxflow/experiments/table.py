@@ -44,7 +44,7 @@ def _headline(runs: xr.Dataset) -> str:
 
 
 def _table(runs: xr.Dataset) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("scale\nλ", no_wrap=True)
     for heading in (
         "\nruns",

@@ -8,6 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jaxflow.experiments.verdict import Verdict
+
 INSIDE, OUTSIDE = "#1b4f8a", "#e08a1e"
 """Within the theorem's hypothesis and outside of it: dark and light also in grey."""
 SMALLEST = 1e-12
@@ -16,7 +18,9 @@ SMALLEST_FACTOR = 1e-15
 
 
 def draw_verification(runs: xr.Dataset, path: str | Path) -> None:
-    """Draw the runs of a `VerifyReport` to a PNG file."""
+    """Draw the runs of a `VerifyReport` that came to an end to a PNG file."""
+    known = ~runs.verdict.isin([Verdict.not_run, Verdict.undecided])
+    runs = runs.assign({name: runs[name].where(known) for name in ("excess", "disagreement")})
     figure = Figure(figsize=(10.5, 4.4), layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
@@ -44,7 +48,7 @@ def draw_excess(axes: Axes, runs: xr.Dataset) -> None:
         axes.plot(digits, median, color=colour, marker=marker, lw=2.5, ms=7, mec="white")
         name = f"{label}: {chosen.sum()} starts, median bold"
         axes.plot([], [], color=colour, marker=marker, lw=2.5, label=name)
-    axes.set(xscale="log", yscale="log", ylim=(SMALLEST / 3, 9))
+    axes.set(xscale="log", yscale="log", ylim=(SMALLEST / 3, 300))
     axes.set_xticks(digits, [f"$10^{{-{d:g}}}$" for d in np.round(digits, 3)])
     axes.minorticks_off()
     axes.set(xlabel="initialisation scale λ  (smaller to the right)")
@@ -75,7 +79,7 @@ def draw_disagreement(axes: Axes, runs: xr.Dataset) -> None:
         label="bound where the hypothesis fails",
     )
     axes.plot(f, second * f**2 + floor, color=INSIDE, lw=1.5, label="bound where it holds")
-    axes.set(xscale="log", yscale="log", ylim=(SMALLEST / 3, 9))
+    axes.set(xscale="log", yscale="log", ylim=(SMALLEST / 3, 300))
     axes.set_xlim(2, SMALLEST_FACTOR / 2)
     axes.set(xlabel=r"$\lambda^{\min(\mathrm{separation},\,1)}$  (smaller to the right)")
     axes.set(ylabel=r"$|V - V_{\mathrm{jump}}|\,/\,V_{\mathrm{jump}}$")
