@@ -9,16 +9,23 @@ step, never on an interpolant, brings the margin to zero to rounding.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+ROUNDING = 4e-16
+"""A margin this little below zero has not crossed: margins are of order one and rounded."""
+
 
 def first_crossing(g0, slope0, g1, slope1) -> Float[Array, "..."]:
     """Fraction of the step at which the margin first becomes negative, inf if it does not.
 
     `slope` is the derivative times the step. Elementwise. A margin that starts at zero and grows
-    has not crossed.
+    has not crossed, but may do so later in the step.
     """
-    end = _crossing_before_end(g0, slope0, g1, slope1)
-    dip = _crossing_at_dip(g0, slope0, g1, slope1)
-    return jnp.where(g1 < 0, end, jnp.where((g1 >= 0) & (slope0 < 0) & (slope1 > 0), dip, jnp.inf))
+    lowest, highest = _turns(g0, slope0, g1, slope1)
+    value, _ = hermite(g0, slope0, g1, slope1, lowest)
+    dips = (lowest > 0) & (value < -ROUNDING)
+    low = jnp.where(slope0 > 0, highest, 0.0)
+    high = jnp.where(dips, lowest, 1.0)
+    theta = _crossing_between(g0, slope0, g1, slope1, low, high)
+    return jnp.where(dips | (g1 < -ROUNDING), theta, jnp.inf)
 
 
 def hermite(g0, slope0, g1, slope1, theta):
@@ -29,25 +36,29 @@ def hermite(g0, slope0, g1, slope1, theta):
     return value, slope0 + theta * (2 * b + 3 * theta * c)
 
 
-def _crossing_before_end(g0, slope0, g1, slope1):
-    """Root of the cubic when the margin is negative at the end: bracketed Newton iterations."""
-    low, high = jnp.zeros_like(g0), jnp.ones_like(g0)
-    theta = jnp.clip(g0 / jnp.where(g0 > g1, g0 - g1, 1.0), 0.0, 1.0)
-    for _ in range(6):
+def _turns(g0, slope0, g1, slope1):
+    """Where in (0, 1) the cubic has its minimum and its maximum; 0 where it has none."""
+    rise = g1 - g0
+    b, c = 3 * rise - 2 * slope0 - slope1, slope0 + slope1 - 2 * rise
+    square = b**2 - 3 * c * slope0
+    q = b + jnp.where(b < 0, -1.0, 1.0) * jnp.sqrt(jnp.maximum(square, 0.0))
+    near = -slope0 / jnp.where(q == 0, 1.0, q)
+    far = -q / jnp.where(c == 0, 1.0, 3 * c)
+    near = jnp.where((square > 0) & (q != 0) & (near > 0) & (near < 1), near, 0.0)
+    far = jnp.where((square > 0) & (c != 0) & (far > 0) & (far < 1), far, 0.0)
+    return jnp.where(b < 0, far, near), jnp.where(b < 0, near, far)
+
+
+def _crossing_between(g0, slope0, g1, slope1, low, high):
+    """Root of the cubic between a point where it is positive and one where it is negative."""
+    at_low, _ = hermite(g0, slope0, g1, slope1, low)
+    at_high, _ = hermite(g0, slope0, g1, slope1, high)
+    share = at_low / jnp.where(at_low > at_high, at_low - at_high, 1.0)
+    theta = low + jnp.clip(share, 0.0, 1.0) * (high - low)
+    for _ in range(8):
         value, slope = hermite(g0, slope0, g1, slope1, theta)
         low, high = jnp.where(value > 0, theta, low), jnp.where(value > 0, high, theta)
         newton = theta - value / jnp.where(slope == 0, -1.0, slope)
-        inside = (newton > low) & (newton < high)
+        inside = (newton >= low) & (newton <= high)
         theta = jnp.where(inside, newton, 0.5 * (low + high))
     return theta
-
-
-def _crossing_at_dip(g0, slope0, g1, slope1):
-    """Crossing on the way to an interior minimum below zero, inf if the minimum is positive."""
-    rise = g1 - g0
-    b, c = 3 * rise - 2 * slope0 - slope1, slope0 + slope1 - 2 * rise
-    root = jnp.sqrt(jnp.maximum(b**2 - 3 * c * slope0, 0.0))
-    lowest = jnp.clip(-slope0 / jnp.maximum(b + root, 1e-300), 0.0, 1.0)
-    value, _ = hermite(g0, slope0, g1, slope1, lowest)
-    crossing = lowest * g0 / jnp.where(g0 > value, g0 - value, 1.0)
-    return jnp.where((value < 0) & (g0 > 0), crossing, jnp.inf)
