@@ -78,6 +78,8 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
     direction = jnp.where(leaving, away, jnp.where(arriving, onto, 0)).astype(jnp.int8)
     boundary = arriving | free | slide.resting[j]
     choice = boundary_choice(sign, lines, r, mode, boundary, direction, rate)
+    state = _onto_boundaries(problem, state, j, slide.dual[j])
+    state = _onto_boundaries(problem, state, j, choice.dual)
     slide = Slide(
         mode=slide.mode.at[j].set(choice.mode),
         alpha=slide.alpha.at[j].set(jnp.where(choice.free, 0.0, choice.alpha)),
@@ -86,13 +88,16 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
         dual=slide.dual.at[j].set(choice.dual),
         flag=slide.flag | choice.flag,
     )
-    state = _onto_boundaries(problem, state, j, choice.dual)
     log = log.add_one(t, j, mode, choice.mode)
     return state, Modes(modes.active.at[j].set(choice.mode == codes.ACTIVE), slide), log
 
 
 def _onto_boundaries(problem: Problem, state: State, j: Int[Array, ""], dual) -> State:
-    """Remove what rounding left of the sliding preactivations of neuron j."""
+    """Remove what rounding left of the sliding preactivations of neuron j.
+
+    Those that slid until now and those that slide from now on: a long slide gathers rounding, and
+    with it a pair that leaves would start from the wrong side of its boundary.
+    """
     omega = hidden_parts(state)[j]
     omega = omega - (dual @ omega) @ problem.span.rows
     return state.at[j, 2:].set(omega)
