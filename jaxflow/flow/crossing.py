@@ -9,23 +9,21 @@ step, never on an interpolant, brings the margin to zero to rounding.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-ROUNDING = 4e-16
-"""A margin this little below zero has not crossed: margins are of order one and rounded."""
 
-
-def first_crossing(g0, slope0, g1, slope1) -> Float[Array, "..."]:
+def first_crossing(g0, slope0, g1, slope1, noise: float = 4e-16) -> Float[Array, "..."]:
     """Fraction of the step at which the margin first becomes negative, inf if it does not.
 
     `slope` is the derivative times the step. Elementwise. A margin that starts at zero and grows
-    has not crossed, but may do so later in the step.
+    has not crossed, but may do so later in the step. One that is less than `noise` below zero has
+    not crossed: margins are of order one, and known to rounding, or to the tolerance, only.
     """
     lowest, highest = _turns(g0, slope0, g1, slope1)
     value, _ = hermite(g0, slope0, g1, slope1, lowest)
-    dips = (lowest > 0) & (value < -ROUNDING)
+    dips = (lowest > 0) & (value < -noise)
     low = jnp.where(slope0 > 0, highest, 0.0)
     high = jnp.where(dips, lowest, 1.0)
     theta = _crossing_between(g0, slope0, g1, slope1, low, high)
-    return jnp.where(dips | (g1 < -ROUNDING), theta, jnp.inf)
+    return jnp.where(dips | (g1 < -noise), theta, jnp.inf)
 
 
 def hermite(g0, slope0, g1, slope1, theta):

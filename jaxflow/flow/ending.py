@@ -6,9 +6,10 @@ and let K_J ≥ μ > 0 after any such movement. Then ‖r_C(t)‖ ≤ ‖r_C(0)�
 other neuron only helps, and every neuron moves by at most ‖X‖_op ‖r_C(0)‖/μ. If that is at most δ,
 the assumption was true: the limit exists, fits C exactly, and is that close.
 
-* Orthogonal inputs: J are neurons with ω_jk > δ on all their active data, and
-  μ = min_{k ∈ C} ‖x_k‖² Σ_{j ∈ J active at k} a_j². Data seen by nobody stay so, because dead
-  pairs are dead for good: the run is stationary if their residual is not zero.
+* Orthogonal inputs: μ = min_{k ∈ C} ‖x_k‖² Σ_j a_j² over the pairs (j, k) with ω_jk > δ, which stay
+  active whatever the neuron's other pairs do, because K ≥ diag_k(‖x_k‖² Σ_{j active at k} a_j²).
+  Data seen by nobody stay so, because dead pairs are dead for good: the run is stationary if their
+  residual is not zero.
 * Any inputs: J are neurons with |⟨ω_j, x_k⟩| > δ ‖x_k‖ for all data, and μ is the least eigenvalue
   of K_J less the most that movements by δ can take from it; C is all data. At positive loss the run
   is stationary where every force D_j vanishes to the tolerance.
@@ -79,11 +80,10 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
 
 def _least_rate_orthogonal(problem: Problem, modes: Modes, state: State, seen):
     """μ on the data that are seen, for a diagonal lower bound of the kernel."""
-    steady = jnp.all(~modes.active | (hidden_parts(state) > MOVEMENT), axis=-1)
+    steady = modes.active & (hidden_parts(state) > MOVEMENT)
     size = jnp.maximum(jnp.abs(output_parts(state)) - MOVEMENT, 0.0)
     kernel = jnp.exp(2 * (log_norms(state) - MOVEMENT)) * size**2
-    counted = modes.active & steady[:, None]
-    per_datum = jnp.sum(jnp.where(counted, kernel[:, None], 0.0), axis=0)
+    per_datum = jnp.sum(jnp.where(steady, kernel[:, None], 0.0), axis=0)
     return jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
 
 

@@ -8,7 +8,15 @@ import jax.numpy as jnp
 from diffrax import ODETerm
 from jaxtyping import Array, Float
 
-from jaxflow.flow.coordinates import State, restore_invariants
+from jaxflow.flow.activation import Modes
+from jaxflow.flow.coordinates import (
+    State,
+    assemble,
+    hidden_parts,
+    log_norms,
+    output_parts,
+    restore_invariants,
+)
 from jaxflow.flow.crossing import first_crossing
 from jaxflow.flow.field import margins_and_slopes, residual, tangent_kernel, vector_field
 from jaxflow.flow.lane import Counts, Landing, Lane, not_landing
@@ -45,7 +53,7 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     """Try one step and carry out what follows from it."""
     attempt = _try(problem, settings, lane, stop)
     good = attempt.error <= 1
-    theta = first_crossing(*_interleaved(attempt))
+    theta = first_crossing(*_interleaved(attempt), noise=settings.rtol)
     crosses = jnp.any(jnp.isfinite(theta))
     what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
     outcomes = [
@@ -111,11 +119,25 @@ def _accept(lane: Lane, attempt: Attempt, stop) -> Lane:
     return replace(
         lane,
         t=jnp.where(cut, stop, lane.t + attempt.length),
-        state=restore_invariants(attempt.end, lane.balance),
+        state=_not_below_zero(lane.modes, restore_invariants(attempt.end, lane.balance)),
         step=jnp.where(cut | lane.landing.on, jnp.maximum(proposed, lane.step), proposed),
         landing=not_landing(),
         counts=_count(lane.counts, accepted=1),
     )
+
+
+def _not_below_zero(modes: Modes, state: State) -> State:
+    """Orthogonal inputs: active coordinates that the tolerance does not tell from zero are zero.
+
+    A datum that is fitted while the neuron still grows leaves a coordinate behind that decays like
+    exp(−Gt) beside the others, and an explicit method may overshoot zero. Such a pair is alive: it
+    dies when it is pushed below zero by more than the tolerance.
+    """
+    if modes.slide is not None:
+        return state
+    omega = hidden_parts(state)
+    omega = jnp.where(modes.active, jnp.maximum(omega, 0.0), omega)
+    return assemble(log_norms(state), output_parts(state), omega)
 
 
 def _aim(lane: Lane, attempt: Attempt, theta) -> Lane:
@@ -134,16 +156,16 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
     """
     g, slope = attempt.margins[1], attempt.slopes[1] / attempt.length
     aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
-    pursued = (aimed | (g < 0)) & (slope < 0)
+    pursued = (aimed | (g < -settings.rtol)) & (slope < 0)
     newton = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
-    beyond = (g < -ROUNDING) & (slope >= 0)
+    beyond = (g < -settings.rtol) & (slope >= 0)
     correction = jnp.where(beyond, -0.5 * attempt.length, newton)
     pair = jnp.argmin(correction)
     shift = correction.reshape(-1)[pair]
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
     met = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * attempt.length, smallest)
     beyond_sight = attempt.length + shift > 1.001 * jnp.minimum(lane.step, stop - lane.t)
-    nothing = ~met & ~jnp.any(g < -ROUNDING) & beyond_sight
+    nothing = ~met & ~jnp.any(g < -settings.rtol) & beyond_sight
 
     def again():
         length = jnp.maximum(attempt.length + jnp.where(jnp.isfinite(shift), shift, 0.0), 1e-200)
