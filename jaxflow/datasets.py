@@ -43,10 +43,10 @@ def three_points() -> Dataset:
 
 
 def gaussian_teacher(key: Array, n: int, d: int, neurons: int) -> Dataset:
-    """Gaussian inputs x_k ~ N(0, I/d) labelled by a random ReLU network.
+    """Gaussian inputs x_k ~ N(0, I) labelled by a random ReLU network.
 
-    The teacher's hidden weights are uniform on the unit sphere and its output weights are ±1 with
-    equal probability. A datum on which no teacher neuron is active has the label zero.
+    The teacher's hidden weights are uniform on the unit sphere and its output weights are
+    ±1/sqrt(neurons), signs equally likely. A datum on which no teacher neuron is active has the label zero.
 
     Args:
         key: random key.
@@ -62,10 +62,10 @@ def gaussian_teacher(key: Array, n: int, d: int, neurons: int) -> Dataset:
     n, d = positive_integer("n", n), positive_integer("d", d)
     neurons = positive_integer("neurons", neurons)
     key_x, key_w, key_a = jax.random.split(key, 3)
-    x = jax.random.normal(key_x, (n, d)) / jnp.sqrt(d)
+    x = jax.random.normal(key_x, (n, d))
     w = jax.random.normal(key_w, (neurons, d))
     w = w / jnp.linalg.norm(w, axis=1, keepdims=True)
-    a = jax.random.rademacher(key_a, (neurons,), dtype=jnp.float64)
+    a = jax.random.rademacher(key_a, (neurons,), dtype=jnp.float64) / jnp.sqrt(neurons)
     return Dataset(x, outputs(ReluNetwork(w, a), x), name=f"gaussian teacher n={n} d={d}")
 
 
