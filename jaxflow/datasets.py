@@ -46,7 +46,8 @@ def gaussian_teacher(key: Array, n: int, d: int, neurons: int) -> Dataset:
     """Gaussian inputs x_k ~ N(0, I) labelled by a random ReLU network.
 
     The teacher's hidden weights are uniform on the unit sphere and its output weights are
-    ±1/sqrt(neurons), signs equally likely. A datum on which no teacher neuron is active has the label zero.
+    ±1/sqrt(neurons), signs equally likely. A datum on which no teacher neuron is active has the
+    label zero.
 
     Args:
         key: random key.
