@@ -29,6 +29,13 @@ def test_seeds_and_scales():
     assert medians == sorted(medians, reverse=True)
 
 
+def test_high_dimensional_in_small(tmp_path):
+    picture = tmp_path / "picture.png"
+    printed = run("high_dimensional.py", picture, 10, 20, 20, 60)
+    assert "gradient flow of 20 neurons on 10 data" in printed
+    assert " slide" in printed and picture.stat().st_size > 10_000
+
+
 def test_every_example_is_tested():
     tested = Path(__file__).read_text()
     assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))

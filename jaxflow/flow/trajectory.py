@@ -1,5 +1,7 @@
 """A trajectory: states at the save times, changes of activation, and how the run ended."""
 
+from importlib import import_module
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -118,6 +120,14 @@ class Trajectory(eqx.Module):
     def network(self, index: int) -> ReluNetwork:
         """The network at save time `ts[index]`, exact at any scale."""
         return self.launch.network(self.states[index])
+
+    def plot(self, path: str | None = None):
+        """Draw loss, sizes, directions, events and modes against time; see `jaxflow.plots`.
+
+        Returns the matplotlib figure, saved to `path` if given. The picture stands above the
+        integrator and is looked up only when it is wanted.
+        """
+        return import_module("jaxflow.plots.trajectory").draw_trajectory(self, path)
 
     def __repr__(self) -> str:
         if is_traced(self.code) or jnp.ndim(self.code) > 0:
