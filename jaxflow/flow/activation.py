@@ -27,6 +27,8 @@ class Slide(eqx.Module):
         free: leaders whose α follows the residual, the sliding ones.
         resting: leaders on the boundary that stay there with constant α.
         dual: dual basis of the free inputs, rows E_k with ⟨E_k, x_l⟩ = δ_kl.
+        side: sign of the jump J_k when the neuron was settled. While a pair slides its J_k keeps
+            that sign: on the way to zero it meets α_k = b_k/J_k = 1 first.
         flag: reports of the boundary choice so far, a sum of `jaxflow.modes.codes`.
     """
 
@@ -35,6 +37,7 @@ class Slide(eqx.Module):
     free: Bool[Array, "m n"]
     resting: Bool[Array, "m n"]
     dual: Float[Array, "m n q"]
+    side: Float[Array, "m n"]
     flag: Int[Array, ""]
 
 
@@ -69,6 +72,7 @@ def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
         free=nowhere,
         resting=nowhere,
         dual=jnp.zeros((*u.shape, problem.span.size)),
+        side=jnp.zeros_like(u),
         flag=jnp.array(0),
     )
     return Modes(mode == codes.ACTIVE, slide)
@@ -111,12 +115,10 @@ def margins(
         return jnp.where(modes.active, hidden_parts(state), FAR)
     slide, lines = modes.slide, problem.boundaries
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()
-    jump = lines.jump(r)
-    size = jnp.abs(jump) / jnp.max(jnp.abs(problem.y))
+    unit = slide.side / jnp.max(jnp.abs(problem.y))
     b = sliding_coefficients(slide, fixed_force(problem, slide, r))
-    low = jnp.sign(jump) * b / jnp.max(jnp.abs(problem.y))
-    side = jnp.where(modes.active, u, -u)
     fixed = slide.resting | ~lines.is_leader
-    first = jnp.where(slide.free, low, jnp.where(fixed, FAR, side))
-    second = jnp.where(slide.free, size - low, FAR)
+    off = jnp.where(fixed, FAR, jnp.where(modes.active, u, -u))
+    first = jnp.where(slide.free, unit * b, off)
+    second = jnp.where(slide.free, unit * (lines.jump(r) - b), FAR)
     return jnp.concatenate([first, second], axis=1)

@@ -86,6 +86,7 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
         free=slide.free.at[j].set(choice.free),
         resting=slide.resting.at[j].set(resting(choice)),
         dual=slide.dual.at[j].set(choice.dual),
+        side=slide.side.at[j].set(jnp.sign(lines.jump(r))),
         flag=slide.flag | choice.flag,
     )
     log = log.add_one(t, j, mode, choice.mode)
