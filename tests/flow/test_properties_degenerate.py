@@ -145,6 +145,6 @@ def test_a_neuron_that_crosses_and_turns_back_within_a_step():
     a = 1.7 * np.linalg.norm(w, axis=1) * generator.choice([-1, 1], size=6)
     events = flown(x=x, y=y, w=w, a=a).events
     chosen = (np.asarray(events.neuron) == 1) & (np.asarray(events.datum) == 0)
-    assert list(events.kind[chosen][:2]) == ["die", "revive"]
+    assert list(events.kind[chosen][:2]) == ["die", "slide"]
     first, second = np.asarray(events.time)[chosen][:2]
     assert 0.001 < second - first < 0.03
