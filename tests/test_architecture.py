@@ -16,6 +16,7 @@ FLOORS = [
     {"modes", "init", "datasets"},
     {"flow", "theory", "minnorm"},
     {"montecarlo"},
+    {"analysis"},
     {"plots"},
     {"experiments"},
     {"cli"},
