@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from jaxflow.dataset import Dataset
 from jaxflow.experiments.cases import Case, case_of
+from jaxflow.experiments.minimality import Minimality, minimality
 from jaxflow.experiments.predictions import near_tie_factor
 from jaxflow.experiments.scales import log_of
 from jaxflow.flow.gradient_flow import gradient_flow
@@ -28,6 +29,11 @@ class Replay:
         """How far the end is above the minimum variation norm."""
         return self.case.minimum.excess(self.trajectory.final)
 
+    @property
+    def minimality(self) -> Minimality:
+        """Whether the end is minimal, by the interval of `excess`."""
+        return minimality(self.trajectory.final, self.case.minimum)
+
     def __str__(self) -> str:
         factor = near_tie_factor(float(self.limit.separation), self.log_scale)
         return "\n".join(
@@ -40,6 +46,7 @@ class Replay:
                     f"λ^separation = {factor:.3g}",
                     self.case.minimum,
                     self.excess,
+                    f"end: {self.minimality}",
                 ),
             )
         )
