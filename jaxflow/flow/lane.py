@@ -25,10 +25,15 @@ class Counts(eqx.Module):
 
 
 class Landing(eqx.Module):
-    """A step being repeated so that it ends exactly at a change of mode."""
+    """A step being repeated so that it ends exactly at a change of mode.
+
+    `low` and `high` bracket the length: no crossing before the one, a crossing before the other.
+    """
 
     on: Bool[Array, ""]
     step: Float[Array, ""]
+    low: Float[Array, ""]
+    high: Float[Array, ""]
     pair: Int[Array, ""]
     tries: Int[Array, ""]
 
@@ -68,7 +73,8 @@ class Record(eqx.Module):
 
 def not_landing() -> Landing:
     """No event in sight."""
-    return Landing(jnp.array(False), jnp.array(0.0), jnp.array(0), jnp.array(0))
+    length = jnp.array(0.0)
+    return Landing(jnp.array(False), length, length, length, jnp.array(0), jnp.array(0))
 
 
 def no_counts() -> Counts:

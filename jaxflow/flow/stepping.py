@@ -32,6 +32,9 @@ NEWTON_ACCEPTS = 1e-5
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
+PINNED = 1e-9
+"""An event that Newton's method cannot meet, because a margin grazes zero, is met by bisection when
+its bracket is this share of the step."""
 LANDING_TRIES = 60
 CLEAN = 3.0
 """Product of step and rate up to which the method damps a decay much as the flow does: the
@@ -53,14 +56,14 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     """Try one step and carry out what follows from it."""
     attempt = _try(problem, settings, lane, stop)
     good = attempt.error <= 1
-    theta = first_crossing(*_interleaved(attempt), noise=settings.rtol)
+    theta = first_crossing(*_interleaved(attempt), noise=_noise(settings, lane))
     crosses = jnp.any(jnp.isfinite(theta))
     what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
     outcomes = [
         lambda: _reject(lane, attempt),
         lambda: _accept(lane, attempt, stop),
         lambda: _aim(lane, attempt, theta),
-        lambda: _land(problem, settings, lane, attempt, stop),
+        lambda: _land(problem, settings, lane, attempt, theta, stop),
     ]
     return _give_up(settings, jax.lax.switch(what, outcomes))
 
@@ -93,6 +96,15 @@ def _stable_length(problem: Problem, settings: Settings, lane: Lane):
     small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
     rate = jnp.linalg.norm(tangent_kernel(problem, lane.modes, lane.state)) / problem.n
     return jnp.where(small, CLEAN / jnp.maximum(rate, 1e-300), jnp.inf)
+
+
+def _noise(settings: Settings, lane: Lane):
+    """How far below zero a margin may be without having crossed.
+
+    Rounding; with orthogonal inputs, whose active coordinates may decay below the tolerance without
+    ever crossing, the tolerance (see `_not_below_zero`).
+    """
+    return settings.rtol if lane.modes.slide is None else ROUNDING
 
 
 def _interleaved(attempt: Attempt):
@@ -144,44 +156,56 @@ def _aim(lane: Lane, attempt: Attempt, theta) -> Lane:
     """Repeat the step up to the earliest crossing."""
     pair = jnp.argmin(theta)
     length = jnp.maximum(theta.reshape(-1)[pair] * attempt.length, 1e-200)
-    landing = Landing(jnp.array(True), length, pair, jnp.array(0))
+    zero = jnp.zeros(())
+    landing = Landing(jnp.array(True), length, zero, attempt.length, pair, jnp.array(0))
     return replace(lane, landing=landing, counts=_count(lane.counts, landings=1))
 
 
-def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop) -> Lane:
-    """Newton's method for the end of the step; at convergence, the change of mode itself.
+def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, theta, stop) -> Lane:
+    """Newton's method for the end of the step, in a bracket; at convergence, the change of mode.
 
     The earliest of all crossings is pursued: a pair found below zero takes over from the one that
     was aimed at. If it turns out that there is none, the step is as good as any.
     """
+    landing = lane.landing
     g, slope = attempt.margins[1], attempt.slopes[1] / attempt.length
-    aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
-    pursued = (aimed | (g < -settings.rtol)) & (slope < 0)
+    aimed = (jnp.arange(g.size) == landing.pair).reshape(g.shape)
+    below = g < -_noise(settings, lane)
+    dips = jnp.where(below, jnp.inf, theta)
+    crossed = jnp.any(below | (aimed & (g < 0)) | jnp.isfinite(dips))
+    low = jnp.where(crossed, landing.low, attempt.length)
+    high = jnp.where(crossed, jnp.minimum(landing.high, attempt.length), landing.high)
+
+    pursued = (aimed | below) & (slope < 0)
     newton = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
-    beyond = (g < -settings.rtol) & (slope >= 0)
-    correction = jnp.where(beyond, -0.5 * attempt.length, newton)
-    pair = jnp.argmin(correction)
+    back = jnp.where(jnp.isfinite(dips), (dips - 1) * attempt.length, jnp.inf)
+    correction = jnp.minimum(newton, back)
+    pair = jnp.where(jnp.any(jnp.isfinite(correction)), jnp.argmin(correction), jnp.argmin(g))
     shift = correction.reshape(-1)[pair]
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
-    met = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * attempt.length, smallest)
-    beyond_sight = attempt.length + shift > 1.001 * jnp.minimum(lane.step, stop - lane.t)
-    nothing = ~met & ~jnp.any(g < -settings.rtol) & beyond_sight
+    near = jnp.maximum(NEWTON_ACCEPTS * attempt.length, smallest)
+    met = (jnp.abs(shift) <= near) & pursued.reshape(-1)[pair]
+    pinned = crossed & (high - low <= jnp.maximum(PINNED * high, smallest))
+    nothing = ~crossed & ~met & ~(attempt.length + shift < high)
 
     def again():
-        length = jnp.maximum(attempt.length + jnp.where(jnp.isfinite(shift), shift, 0.0), 1e-200)
-        tries = lane.landing.tries + 1
+        target = attempt.length + shift
+        inside = (target > low) & (target < high)
+        length = jnp.maximum(jnp.where(inside, target, 0.5 * (low + high)), 1e-200)
+        tries = landing.tries + 1
         lost = tries > LANDING_TRIES
         return replace(
             lane,
-            landing=Landing(jnp.array(True), length, pair, tries),
+            landing=Landing(jnp.array(True), length, low, high, pair, tries),
             counts=_count(lane.counts, landings=1),
             status=jnp.where(lost, Status.event_not_located, lane.status),
         )
 
     def arrive():
-        return _arrive(problem, settings, lane, attempt, slope, pair, shift)
+        move = jnp.where(met, shift, 0.0)
+        return _arrive(problem, settings, lane, attempt, slope, pair, move)
 
-    what = jnp.where(nothing, 0, jnp.where(met, 1, 2))
+    what = jnp.where(nothing, 0, jnp.where(met | pinned, 1, 2))
     return jax.lax.switch(what, [lambda: _accept(lane, attempt, stop), arrive, again])
 
 
