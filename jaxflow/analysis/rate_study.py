@@ -46,7 +46,7 @@ class RateStudy:
     def __repr__(self) -> str:
         return (
             f"RateStudy: n = {self.sizes.astype(int).tolist()}, widths {self.widths}, slope "
-            f"{self.slope:.3f} ± {self.slope_error:.3f} (between −1 and −1/2 expected)"
+            f"{self.slope:.3f} ± {self.slope_error:.3f} (arXiv 2502.16977: −1 to −1/2)"
         )
 
 
