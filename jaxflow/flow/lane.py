@@ -27,7 +27,8 @@ class Counts(eqx.Module):
 class Landing(eqx.Module):
     """A step being repeated so that it ends exactly at a change of mode.
 
-    `low` and `high` bracket the length: no crossing before the one, a crossing before the other.
+    It lies between the lengths `low`, where no margin was below zero, and `high`, where one was,
+    infinite as long as that has not been seen.
     """
 
     on: Bool[Array, ""]
@@ -73,8 +74,8 @@ class Record(eqx.Module):
 
 def not_landing() -> Landing:
     """No event in sight."""
-    length = jnp.array(0.0)
-    return Landing(jnp.array(False), length, length, length, jnp.array(0), jnp.array(0))
+    zero = jnp.array(0.0)
+    return Landing(jnp.array(False), zero, zero, jnp.array(jnp.inf), jnp.array(0), jnp.array(0))
 
 
 def no_counts() -> Counts:

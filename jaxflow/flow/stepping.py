@@ -27,14 +27,11 @@ from jaxflow.flow.switching import switch_modes
 
 SAFETY, LEAST, MOST = 0.9, 0.2, 5.0
 """Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
-NEWTON_ACCEPTS = 1e-5
+NEWTON_ACCEPTS = 1e-7
 """An event is met when Newton's correction is below this share of the step: the correction is then
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
-PINNED = 1e-9
-"""An event that Newton's method cannot meet, because a margin grazes zero, is met by bisection when
-its bracket is this share of the step."""
 LANDING_TRIES = 60
 CLEAN = 3.0
 """Product of step and rate up to which the method damps a decay much as the flow does: the
@@ -62,8 +59,8 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     outcomes = [
         lambda: _reject(lane, attempt),
         lambda: _accept(lane, attempt, stop),
-        lambda: _aim(lane, attempt, theta),
-        lambda: _land(problem, settings, lane, attempt, theta, stop),
+        lambda: _aim(settings, lane, attempt, theta),
+        lambda: _land(problem, settings, lane, attempt, stop),
     ]
     return _give_up(settings, jax.lax.switch(what, outcomes))
 
@@ -96,15 +93,6 @@ def _stable_length(problem: Problem, settings: Settings, lane: Lane):
     small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
     rate = jnp.linalg.norm(tangent_kernel(problem, lane.modes, lane.state)) / problem.n
     return jnp.where(small, CLEAN / jnp.maximum(rate, 1e-300), jnp.inf)
-
-
-def _noise(settings: Settings, lane: Lane):
-    """How far below zero a margin may be without having crossed.
-
-    Rounding; with orthogonal inputs, whose active coordinates may decay below the tolerance without
-    ever crossing, the tolerance (see `_not_below_zero`).
-    """
-    return settings.rtol if lane.modes.slide is None else ROUNDING
 
 
 def _interleaved(attempt: Attempt):
@@ -152,60 +140,67 @@ def _not_below_zero(modes: Modes, state: State) -> State:
     return assemble(log_norms(state), output_parts(state), omega)
 
 
-def _aim(lane: Lane, attempt: Attempt, theta) -> Lane:
+def _noise(settings: Settings, lane: Lane):
+    """How far below zero a margin must be to have crossed.
+
+    Orthogonal inputs: the tolerance, see `_not_below_zero`. In general rounding, as a crossing
+    that is passed over would be an error of first order.
+    """
+    return settings.rtol if lane.modes.slide is None else ROUNDING
+
+
+def _aim(settings: Settings, lane: Lane, attempt: Attempt, theta) -> Lane:
     """Repeat the step up to the earliest crossing."""
     pair = jnp.argmin(theta)
     length = jnp.maximum(theta.reshape(-1)[pair] * attempt.length, 1e-200)
-    zero = jnp.zeros(())
-    landing = Landing(jnp.array(True), length, zero, attempt.length, pair, jnp.array(0))
+    crossed = jnp.any(attempt.margins[1] < -_noise(settings, lane))
+    high = jnp.where(crossed, attempt.length, jnp.inf)
+    landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
     return replace(lane, landing=landing, counts=_count(lane.counts, landings=1))
 
 
-def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, theta, stop) -> Lane:
-    """Newton's method for the end of the step, in a bracket; at convergence, the change of mode.
+def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop) -> Lane:
+    """Bracketed Newton iteration for the end of the step; at convergence, the change of mode.
 
     The earliest of all crossings is pursued: a pair found below zero takes over from the one that
-    was aimed at. If it turns out that there is none, the step is as good as any.
+    was aimed at. Where Newton's method leaves the bracket, it is halved. If it turns out that there
+    is no crossing, the step is as good as any.
     """
-    landing = lane.landing
-    g, slope = attempt.margins[1], attempt.slopes[1] / attempt.length
-    aimed = (jnp.arange(g.size) == landing.pair).reshape(g.shape)
-    below = g < -_noise(settings, lane)
-    dips = jnp.where(below, jnp.inf, theta)
-    crossed = jnp.any(below | (aimed & (g < 0)) | jnp.isfinite(dips))
-    low = jnp.where(crossed, landing.low, attempt.length)
-    high = jnp.where(crossed, jnp.minimum(landing.high, attempt.length), landing.high)
-
-    pursued = (aimed | below) & (slope < 0)
-    newton = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
-    back = jnp.where(jnp.isfinite(dips), (dips - 1) * attempt.length, jnp.inf)
-    correction = jnp.minimum(newton, back)
-    pair = jnp.where(jnp.any(jnp.isfinite(correction)), jnp.argmin(correction), jnp.argmin(g))
+    length = attempt.length
+    g, slope = attempt.margins[1], attempt.slopes[1] / length
+    passed = g < -_noise(settings, lane)
+    low = jnp.where(jnp.any(passed), lane.landing.low, length)
+    high = jnp.where(jnp.any(passed), length, lane.landing.high)
+    aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
+    pursued = (aimed | passed) & (slope < 0)
+    correction = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
+    pair = jnp.argmin(correction)
     shift = correction.reshape(-1)[pair]
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
-    near = jnp.maximum(NEWTON_ACCEPTS * attempt.length, smallest)
-    met = (jnp.abs(shift) <= near) & pursued.reshape(-1)[pair]
-    pinned = crossed & (high - low <= jnp.maximum(PINNED * high, smallest))
-    nothing = ~crossed & ~met & ~(attempt.length + shift < high)
+    close = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * length, smallest)
+    met = close & ~jnp.any(passed & (slope >= 0))
+    narrow = ~met & (high - low <= smallest)
+    pair = jnp.where(narrow, jnp.argmin(g), pair)
+    shift = jnp.where(narrow, 0.0, shift)
+    limit = 1.001 * jnp.minimum(lane.step, stop - lane.t)
+    inside = (length + shift > low) & (length + shift < jnp.minimum(high, limit))
+    nothing = ~met & ~narrow & ~inside & jnp.isinf(high)
 
     def again():
-        target = attempt.length + shift
-        inside = (target > low) & (target < high)
-        length = jnp.maximum(jnp.where(inside, target, 0.5 * (low + high)), 1e-200)
-        tries = landing.tries + 1
+        target = jnp.where(inside, length + shift, 0.5 * (low + jnp.minimum(high, limit)))
+        tries = lane.landing.tries + 1
         lost = tries > LANDING_TRIES
         return replace(
             lane,
-            landing=Landing(jnp.array(True), length, low, high, pair, tries),
+            landing=Landing(jnp.array(True), jnp.maximum(target, 1e-200), low, high, pair, tries),
             counts=_count(lane.counts, landings=1),
             status=jnp.where(lost, Status.event_not_located, lane.status),
         )
 
     def arrive():
-        move = jnp.where(met, shift, 0.0)
-        return _arrive(problem, settings, lane, attempt, slope, pair, move)
+        return _arrive(problem, settings, lane, attempt, slope, pair, shift)
 
-    what = jnp.where(nothing, 0, jnp.where(met | pinned, 1, 2))
+    what = jnp.where(nothing, 0, jnp.where(met | narrow, 1, 2))
     return jax.lax.switch(what, [lambda: _accept(lane, attempt, stop), arrive, again])
 
 
