@@ -194,10 +194,5 @@ def verdict(found: Evidence, settings: Settings):
     return jnp.where(found.certified, certain, other)
 
 
-def final_evidence(problem: Problem, lane: Lane) -> Evidence:
-    """What is known of the limit at the end of a run."""
-    return evidence(problem, lane.modes, lane.state)
-
-
 def _where(condition, yes, no):
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
