@@ -65,7 +65,7 @@ def gradient_flow(
         A `Trajectory`; its `status` says how the run ended, and no numerical outcome raises.
 
     Raises:
-        ValueError: an argument of the wrong type, shape or range; inputs that are not orthogonal.
+        ValueError: an argument of the wrong type, shape or range.
 
     Source: arXiv 2206.00939, equation 2.
     """
@@ -162,7 +162,7 @@ def check_pair(network, dataset) -> None:
     """Check that a network and a data set belong together.
 
     Raises:
-        ValueError: other types, another input dimension, inputs that are not orthogonal.
+        ValueError: other types, another input dimension.
     """
     require_float64()
     if not isinstance(dataset, Dataset):
