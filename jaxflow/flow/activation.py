@@ -52,6 +52,11 @@ class Modes(eqx.Module):
         """1 active, 0 inactive, 2 sliding."""
         return self.active.astype(jnp.int8) if self.slide is None else self.slide.mode
 
+    @property
+    def reports(self) -> Int[Array, ""]:
+        """What the boundary choices so far had to report, a sum of `jaxflow.modes.codes`."""
+        return jnp.array(codes.UNIQUE) if self.slide is None else self.slide.flag
+
 
 def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
     """Modes at time zero: active where ⟨w_j, x_k⟩ > 0, inactive elsewhere.

@@ -155,6 +155,7 @@ def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane
         counts=lane.counts,
         code=lane.status,
         rtol=settings.rtol,
+        reports=lane.modes.reports,
     )
 
 

@@ -1,5 +1,7 @@
 """From a network and data to log-scale coordinates, and back."""
 
+from dataclasses import replace
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
@@ -15,8 +17,10 @@ from jaxflow.flow.coordinates import (
     log_norms,
     output_parts,
 )
+from jaxflow.flow.field import residual
 from jaxflow.flow.problem import Problem, problem_of
 from jaxflow.flow.span import Span
+from jaxflow.modes import codes
 from jaxflow.network import LOG2, ReluNetwork, split_exponential
 
 
@@ -60,7 +64,22 @@ def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     state = assemble(rho, a / safe, p / safe[:, None])
     balance = balance_of(a, p, norm, rho)
     rest = ReluNetwork.from_mantissa(w - p @ span.basis, 0 * a, network.exponent)
-    return Launch(problem, state, first_modes(problem, u), balance, rest)
+    modes = report_starts(problem, first_modes(problem, u), state, u)
+    return Launch(problem, state, modes, balance, rest)
+
+
+def report_starts(problem: Problem, modes: Modes, state: State, u: Float[Array, "m n"]) -> Modes:
+    """Report neurons that start on a boundary that repels them: their start is not unique.
+
+    Such a pair is inactive at first, because relu'(0) = 0; to leave to the active side would be
+    another solution. On orthogonal inputs, where the pair stays at rest for good, nothing is said.
+    """
+    if modes.slide is None:
+        return modes
+    push = output_parts(state)[:, None] * residual(problem, modes, state)
+    repelled = jnp.any((u == 0) & (push > 0))
+    flag = jnp.where(repelled, codes.NON_UNIQUE, codes.UNIQUE)
+    return Modes(modes.active, replace(modes.slide, flag=flag))
 
 
 def _coordinates(span: Span, w, active):

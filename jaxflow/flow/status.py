@@ -15,6 +15,7 @@ class Status(IntEnum):
     * `event_not_located`: a change of activation could not be located to rounding.
     * `event_limit`: more changes of activation than there was room to record.
     * `not_finite`: the state overflowed.
+    * `choice_not_solved`: a boundary choice did not reach its optimality conditions.
     """
 
     running = 0
@@ -26,6 +27,7 @@ class Status(IntEnum):
     event_not_located = 6
     event_limit = 7
     not_finite = 8
+    choice_not_solved = 9
 
     def __str__(self) -> str:
         return self.name.replace("_", " ")

@@ -24,6 +24,7 @@ from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.switching import switch_modes
+from jaxflow.modes import codes
 
 SAFETY, LEAST, MOST = 0.9, 0.2, 5.0
 """Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
@@ -231,6 +232,8 @@ def _give_up(settings: Settings, lane: Lane) -> Lane:
     broken = ~jnp.all(jnp.isfinite(lane.state))
     status = jnp.where(lane.running & over, Status.step_limit, lane.status)
     status = jnp.where(lane.running & lane.log.overflown, Status.event_limit, status)
+    unsolved = (lane.modes.reports & codes.FAILED) != 0
+    status = jnp.where(lane.running & unsolved, Status.choice_not_solved, status)
     return replace(lane, status=jnp.where(broken, Status.not_finite, status))
 
 

@@ -16,11 +16,19 @@ from jaxflow.flow.lane import Counts
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.status import Status
+from jaxflow.modes import codes
 from jaxflow.network import ReluNetwork
 from jaxflow.validation import is_traced
 
 KINDS = np.array(["die", "revive", "slide", "leave_on", "leave_off"])
 """Words for the kinds of `jaxflow.flow.log`."""
+CHOICES = {
+    codes.AT_REST: "at rest",
+    codes.NON_UNIQUE: "not unique",
+    codes.UNSTABLE: "unstable",
+    codes.FAILED: "not solved",
+}
+"""Words for the reports of boundary choices."""
 
 
 class Events(eqx.Module):
@@ -57,6 +65,8 @@ class Trajectory(eqx.Module):
         counts: step statistics.
         end_time: the time at which the run ended.
         rtol: the tolerance it was run with.
+        reports: what the boundary choices had to report, a sum of `jaxflow.modes.codes`; see
+            `choices`.
     """
 
     ts: Float[Array, " T"]
@@ -70,6 +80,16 @@ class Trajectory(eqx.Module):
     counts: Counts
     code: Int[Array, ""]
     rtol: Float[Array, ""]
+    reports: Int[Array, ""]
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """In words, where the choice on boundaries was not the only solution; empty if it was.
+
+        `at rest`: held on a repelling boundary by relu'(0) = 0 alone; `not unique`: several
+        repelling boundaries at once; `unstable`: sliding on where leaving was a solution, too.
+        """
+        return tuple(word for code, word in CHOICES.items() if int(self.reports) & code)
 
     @property
     def status(self) -> Status | Array:
@@ -144,12 +164,16 @@ def _summary(run: Trajectory) -> str:
         f"  loss     {float(run.loss[0]):.6g} to {float(run.loss[-1]):.6g}",
         f"  norm     {float(run.final.variation_norm()):.12g} (variation norm at the end)",
         f"  limit    {_limit(run)}",
-        f"  events   {len(run.events)} changes of activation",
+        f"  events   {len(run.events)} changes of activation{_choices(run)}",
         f"  steps    {int(counts.accepted)} accepted, {int(counts.rejected)} rejected, "
         f"{int(counts.landings)} repeated to meet an event; {int(counts.frozen)} legs in closed "
         f"form; rtol {float(run.rtol):.3g}",
     ]
     return "\n".join(lines)
+
+
+def _choices(run: Trajectory) -> str:
+    return f"; boundary choices: {', '.join(run.choices)}" if run.choices else ""
 
 
 def _limit(run: Trajectory) -> str:

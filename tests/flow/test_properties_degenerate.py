@@ -18,6 +18,7 @@ def flown(x=X, y=Y, w=W, a=A):
     dataset, network = jaxflow.Dataset(x, y), jaxflow.ReluNetwork(w, a)
     run = Run(0, dataset, network, fly(dataset, network))
     assert not run.status.failed, str(run.status)
+    assert "not solved" not in run.trajectory.choices
     assert np.all(np.isfinite(run.a)) and np.all(np.isfinite(run.w))
     assert np.max(np.diff(run.loss)) <= 1e-15 * run.loss[0]
     from_weights = 0.5 * np.mean(run.residuals**2, axis=1)
@@ -50,6 +51,11 @@ def test_a_duplicate_acts_like_one_datum_of_the_mean_label():
     assert np.max(np.abs(run.a - same.a)) <= 1e-11
 
 
+def test_a_unique_flow_reports_nothing():
+    """Off all boundaries at the start, every choice is the only one."""
+    assert flown().trajectory.choices == ()
+
+
 def test_a_zero_label():
     """No discontinuity at the start; the flow is defined."""
     run = flown(y=np.array([1.0, 0.0, 0.6, -1.3]))
@@ -77,6 +83,7 @@ def test_no_hidden_weight():
     stays = np.all(run.w[:, :2] == 0, axis=(0, 2))
     moves = np.linalg.norm(run.w[-1, :2], axis=1) > 1e-3
     assert np.all(stays | moves)
+    assert run.trajectory.choices == ("not unique",)
 
 
 def test_no_output_weight():
@@ -91,12 +98,15 @@ def test_no_output_weight():
 def test_a_start_on_a_boundary():
     """The datum is inactive at first, as relu'(0) = 0, and is settled at time zero."""
     on = np.array([-X[0][1], X[0][0]])
-    run = flown(w=np.where(np.arange(6)[:, None] < 4, 0.25 * np.outer([1, 1, -1, -1, 0, 0], on), W))
+    signs = np.array([1, 1, -1, -1, 0, 0])
+    run = flown(w=np.where(np.arange(6)[:, None] < 4, 0.25 * np.outer(signs, on), W))
     u = np.einsum("tjd,kd->tjk", run.w, X)[1]
     assert np.all(run.modes[0, :4, 0] == 0)
     assert np.all(u[run.modes[1] == 1] >= 0) and np.all(u[run.modes[1] == 0] <= 1e-15)
     at_start = np.asarray(run.events.time) == 0
     assert np.all(np.asarray(run.events.datum)[at_start] == 0)
+    assert np.any(A[:4] * run.residuals[0, 0] > 0), "none of them is repelled"
+    assert run.trajectory.choices == ("not unique",)
 
 
 def test_equal_neurons_stay_equal():
