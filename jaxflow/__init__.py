@@ -3,6 +3,9 @@
 from jaxflow import datasets as datasets
 from jaxflow import init as init
 from jaxflow.dataset import Dataset as Dataset
+from jaxflow.descent.gradient_descent import gradient_descent as gradient_descent
+from jaxflow.descent.status import DescentStatus as DescentStatus
+from jaxflow.descent.trajectory import Descent as Descent
 from jaxflow.flow.gradient_flow import gradient_flow as gradient_flow
 from jaxflow.flow.status import Status as Status
 from jaxflow.flow.trajectory import Trajectory as Trajectory

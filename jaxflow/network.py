@@ -11,6 +11,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
 
 from jaxflow.dataset import Dataset
+from jaxflow.precision import require_float64
 from jaxflow.validation import float64_array
 
 LOG2 = 0.6931471805599453
@@ -144,3 +145,23 @@ def driving_force(network: ReluNetwork, dataset: Dataset) -> Float[Array, "m d"]
     """
     active = (network.w_mantissa @ dataset.x.T) > 0
     return (active * residual(network, dataset)) @ dataset.x / dataset.n
+
+
+def require_pair(network, dataset) -> None:
+    """Raise unless a network and a data set belong together.
+
+    Raises:
+        ValueError: other types, another input dimension.
+    """
+    require_float64()
+    if not isinstance(dataset, Dataset):
+        raise ValueError(f"dataset: got {type(dataset).__name__}, wanted a jaxflow.Dataset(x, y)")
+    if not isinstance(network, ReluNetwork):
+        raise ValueError(
+            f"network: got {type(network).__name__}, wanted a jaxflow.ReluNetwork(w, a)"
+        )
+    if network.dim != dataset.dim:
+        raise ValueError(
+            f"network: got input dimension {network.dim}, wanted {dataset.dim} as the dataset's; "
+            f"a bias is a constant last coordinate of both"
+        )

@@ -14,7 +14,7 @@ FLOORS = [
     {"dataset"},
     {"network"},
     {"modes", "init", "datasets"},
-    {"flow", "theory", "minnorm"},
+    {"flow", "descent", "theory", "minnorm"},
     {"montecarlo"},
     {"analysis"},
     {"plots"},

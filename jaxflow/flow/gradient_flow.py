@@ -15,8 +15,7 @@ from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
 from jaxflow.flow.solver import UnrolledDopri8
 from jaxflow.flow.trajectory import Trajectory, events_of, trimmed
-from jaxflow.network import ReluNetwork
-from jaxflow.precision import require_float64
+from jaxflow.network import ReluNetwork, require_pair
 from jaxflow.validation import (
     finite_number,
     float64_array,
@@ -69,7 +68,7 @@ def gradient_flow(
 
     Source: arXiv 2206.00939, equation 2.
     """
-    check_pair(network, dataset)
+    require_pair(network, dataset)
     settings = settings_of(rtol, horizon, max_steps, solver, max_events)
     if ts is not None:
         times = save_times(ts)
@@ -157,26 +156,6 @@ def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane
         rtol=settings.rtol,
         reports=lane.modes.reports,
     )
-
-
-def check_pair(network, dataset) -> None:
-    """Check that a network and a data set belong together.
-
-    Raises:
-        ValueError: other types, another input dimension.
-    """
-    require_float64()
-    if not isinstance(dataset, Dataset):
-        raise ValueError(f"dataset: got {type(dataset).__name__}, wanted a jaxflow.Dataset(x, y)")
-    if not isinstance(network, ReluNetwork):
-        raise ValueError(
-            f"network: got {type(network).__name__}, wanted a jaxflow.ReluNetwork(w, a)"
-        )
-    if network.dim != dataset.dim:
-        raise ValueError(
-            f"network: got input dimension {network.dim}, wanted {dataset.dim} as the dataset's; "
-            f"a bias is a constant last coordinate of both"
-        )
 
 
 def settings_of(rtol, horizon, max_steps, solver=None, max_events=0) -> Settings:

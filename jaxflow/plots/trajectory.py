@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from jaxflow.descent.trajectory import Descent
 from jaxflow.flow.trajectory import Trajectory
 
 POSITIVE, NEGATIVE = "#1b4f8a", "#e08a1e"
@@ -19,15 +20,15 @@ SMALLEST = -20.0
 """Neurons smaller than exp of this times the largest are drawn faintly in the directions."""
 
 
-def draw_trajectory(run: Trajectory, path: str | Path | None = None) -> Figure:
+def draw_trajectory(run: Trajectory | Descent, path: str | Path | None = None) -> Figure:
     """Draw loss, sizes, directions and modes of a run against time; save to `path` if given.
 
     Raises:
         ValueError: a batch of trajectories, or fewer than two save times.
     """
-    if run.states.ndim != 3 or run.ts.shape[0] < 2:
+    if run.modes.ndim != 3 or run.ts.shape[0] < 2:
         raise ValueError(
-            f"run: got states of shape {run.states.shape}, wanted one trajectory with at least two "
+            f"run: got modes of shape {run.modes.shape}, wanted one trajectory with at least two "
             f"save times: take one of a batch with jax.tree.map(lambda leaf: leaf[i], run)"
         )
     figure = Figure(figsize=(10.5, 7.2), layout="constrained")
@@ -39,14 +40,15 @@ def draw_trajectory(run: Trajectory, path: str | Path | None = None) -> Figure:
     draw_modes(mode, run)
     for axes in (direction, mode):
         axes.set(xlabel="time t")
-    width, n = run.launch.modes.active.shape
-    figure.suptitle(f"Gradient flow of {width} neurons on {n} data: {run.status}")
+    _, width, n = run.modes.shape
+    kind = "flow" if isinstance(run, Trajectory) else f"descent in {run.dtype}"
+    figure.suptitle(f"Gradient {kind} of {width} neurons on {n} data: {run.status}")
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
 
 
-def draw_loss(axes: Axes, run: Trajectory) -> None:
+def draw_loss(axes: Axes, run: Trajectory | Descent) -> None:
     """Loss, with plateaus shaded and labelled by their height."""
     t, loss = np.asarray(run.ts), np.asarray(run.loss)
     axes.plot(t, loss, color="black", lw=1.6)
@@ -74,16 +76,25 @@ def plateaus(t: np.ndarray, loss: np.ndarray) -> list[tuple[float, float]]:
     return found
 
 
-def draw_sizes(axes: Axes, run: Trajectory) -> None:
+def draw_sizes(axes: Axes, run: Trajectory | Descent) -> None:
     """log10 of the size of every neuron, with its changes of mode marked."""
     t = np.asarray(run.ts)
     sizes = np.asarray(run.log_norms) / np.log(10)
-    signs = np.sign(np.asarray(run.states)[-1, :, 1])
+    signs = np.sign(np.asarray(run.final.a_mantissa))
     for sign, colour in ((1, POSITIVE), (-1, NEGATIVE)):
         chosen = signs == sign
         if chosen.any():
             axes.plot(t, sizes[:, chosen], color=colour, lw=0.7, alpha=0.6)
             axes.plot([], [], color=colour, label="a > 0" if sign > 0 else "a < 0")
+    if isinstance(run, Trajectory):
+        mark_events(axes, run, sizes)
+    axes.set(ylabel=r"$\log_{10}$ size of each neuron", title="Sizes and changes of mode")
+    axes.legend(fontsize=8, ncols=2, framealpha=0.9)
+
+
+def mark_events(axes: Axes, run: Trajectory, sizes: np.ndarray) -> None:
+    """A mark for every change of mode, at the neuron's size, the number of each kind beside."""
+    t = np.asarray(run.ts)
     times = np.asarray(run.events.time)
     neurons, kinds = np.asarray(run.events.neuron), run.events.kind
     for kind, marker in MARKERS.items():
@@ -94,14 +105,12 @@ def draw_sizes(axes: Axes, run: Trajectory) -> None:
         height = [np.interp(time, t, sizes[:, j]) for time, j in found]
         name = f"{kind.replace('_', ' ')} ({chosen.sum()})"
         axes.scatter(times[chosen], height, marker=marker, s=14, color="0.25", lw=0.8, label=name)
-    axes.set(ylabel=r"$\log_{10}$ size of each neuron", title="Sizes and changes of mode")
-    axes.legend(fontsize=8, ncols=2, framealpha=0.9)
 
 
-def draw_directions(axes: Axes, run: Trajectory) -> None:
+def draw_directions(axes: Axes, run: Trajectory | Descent) -> None:
     """Angle of every hidden weight in the plane of the final network's two leading directions."""
     t, angles = np.asarray(run.ts), plane_angles(run)
-    signs = np.sign(np.asarray(run.states)[-1, :, 1])
+    signs = np.sign(np.asarray(run.final.a_mantissa))
     final = np.asarray(run.log_norms)[-1]
     strength = np.where(final > final.max() + SMALLEST / 4, 0.9, 0.25)
     for j in range(angles.shape[1]):
@@ -111,7 +120,7 @@ def draw_directions(axes: Axes, run: Trajectory) -> None:
     axes.set_yticks(np.arange(-180, 181, 90))
 
 
-def plane_angles(run: Trajectory) -> np.ndarray:
+def plane_angles(run: Trajectory | Descent) -> np.ndarray:
     """Angles in degrees, shape (T, m), broken where they jump by more than half a turn."""
     w = _unit_weights(run)
     if w.shape[2] == 1:
@@ -123,13 +132,13 @@ def plane_angles(run: Trajectory) -> np.ndarray:
     return np.where(jumps, np.nan, angles)
 
 
-def _unit_weights(run: Trajectory) -> np.ndarray:
+def _unit_weights(run: Trajectory | Descent) -> np.ndarray:
     """w_j up to a positive factor, at any scale."""
     networks = [run.network(index) for index in range(run.ts.shape[0])]
     return np.stack([np.asarray(network.w_mantissa) for network in networks])
 
 
-def draw_modes(axes: Axes, run: Trajectory) -> None:
+def draw_modes(axes: Axes, run: Trajectory | Descent) -> None:
     """Share of pairs of neuron and datum in each mode."""
     t, modes = np.asarray(run.ts), np.asarray(run.modes)
     shares = [np.mean(modes == code, axis=(1, 2)) for code in (1, 2, 0)]
