@@ -1,8 +1,11 @@
 """The examples run as they are, and print what they promise."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
+
+import numpy as np
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -34,6 +37,26 @@ def test_high_dimensional_in_small(tmp_path):
     printed = run("high_dimensional.py", picture, 10, 20, 20, 60)
     assert "gradient flow of 20 neurons on 10 data" in printed
     assert " slide" in printed and picture.stat().st_size > 10_000
+
+
+def run_here(monkeypatch, name: str, *arguments) -> dict:
+    """In this process, so that compiled programs are shared; returns what the example defined."""
+    monkeypatch.setattr(sys, "argv", [name, *map(str, arguments)])
+    return runpy.run_path(str(EXAMPLES / name))
+
+
+def test_descent_against_flow(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.png"
+    study = run_here(monkeypatch, "descent_against_flow.py", picture, 0.02, 0.01)["study"]
+    plain, single, momentum, adam = range(4)
+    assert abs(study.order - 1) < 0.02
+    for method in (plain, single):
+        assert np.allclose(study.delays[method], study.predicted_delays[method], rtol=0.02)
+    assert np.allclose(study.delays[momentum, 1], study.predicted_delays[momentum, 1], rtol=0.1)
+    assert np.all(study.excess[plain] < 1e-10) and np.all(study.excess[adam] > 0.01)
+    assert np.all(study.losses[single] > 1e5 * study.losses[plain])
+    assert np.all(study.flips[plain] == study.flips[single])
+    assert picture.stat().st_size > 10_000
 
 
 def test_every_example_is_tested():
