@@ -29,16 +29,19 @@ class Excess(eqx.Module):
     Args:
         norm: variation norm V of the network.
         estimate: V − value − Σ_k β_k (h_k − y_k), the excess to first order in the residual.
-        lower: V − value − Σ_k κ_k |h_k − y_k|, or zero if that is negative.
+        lower: V − value − label_change, or zero if that is negative.
         upper: V − Σ_k β_k h_k, by weak duality.
         residual: max_k |h_k − y_k|.
+        label_change: Σ_k κ_k |h_k − y_k|, a bound on how far V*(h) is from the minimum of the data
+            set itself.
     """
 
-    norm: Float[Array, ""]
-    estimate: Float[Array, ""]
-    lower: Float[Array, ""]
-    upper: Float[Array, ""]
-    residual: Float[Array, ""]
+    norm: Float[Array, "*runs"]
+    estimate: Float[Array, "*runs"]
+    lower: Float[Array, "*runs"]
+    upper: Float[Array, "*runs"]
+    residual: Float[Array, "*runs"]
+    label_change: Float[Array, "*runs"]
 
     def __repr__(self) -> str:
         if is_traced(self.norm) or jnp.ndim(self.norm) > 0:
@@ -103,16 +106,25 @@ class Interpolator(eqx.Module):
                 f"network: got one for inputs of dimension {network.dim}, wanted dimension "
                 f"{self.dataset.dim}, as the data set {self.dataset.name!r} has"
             )
-        norm, h = network.variation_norm(), outputs(network, self.dataset.x)
+        return self.excess_at(network.variation_norm(), outputs(network, self.dataset.x))
+
+    def excess_at(self, norm: Float[Array, "*runs"], h: Float[Array, "*runs n"]) -> Excess:
+        """The same for networks of which only the variation norm and the outputs are known.
+
+        Args:
+            norm: variation norms V.
+            h: outputs at the inputs of the data set, one row for each network.
+        """
         error = h - self.dataset.y
-        change = jnp.where(error == 0, 0.0, self.label_cost * jnp.abs(error))
+        change = jnp.where(error == 0, 0.0, self.label_cost * jnp.abs(error)).sum(axis=-1)
         shrink = self.rigorous_bound / jnp.where(self.lower_bound > 0, self.lower_bound, 1.0)
         return Excess(
             norm=norm,
-            estimate=norm - self.value - jnp.sum(self.dual * error),
-            lower=jnp.maximum(norm - self.value - jnp.sum(change), 0.0),
-            upper=norm - shrink * jnp.sum(self.dual * h),
-            residual=jnp.max(jnp.abs(error)),
+            estimate=norm - self.value - jnp.sum(self.dual * error, axis=-1),
+            lower=jnp.maximum(norm - self.value - change, 0.0),
+            upper=norm - shrink * jnp.sum(self.dual * h, axis=-1),
+            residual=jnp.max(jnp.abs(error), axis=-1),
+            label_change=change,
         )
 
     def __repr__(self) -> str:
