@@ -178,8 +178,11 @@ def _choices(run: Trajectory) -> str:
 
 def _limit(run: Trajectory) -> str:
     movement = float(run.evidence.movement)
-    if run.status in (Status.interpolated, Status.stationary):
+    ended = run.status in (Status.interpolated, Status.stationary)
+    if ended and bool(run.evidence.certified):
         return f"exists; log norms and directions still move by at most {movement:.2g}"
+    if ended:
+        return "not certified; every force vanishes to the tolerance"
     return "not certified at this time"
 
 
