@@ -1,11 +1,13 @@
 """Ends of known excess are judged rightly, and a network below the bound is found."""
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
+import numpy as np
 import pytest
 
 import jaxflow
-from jaxflow.experiments.minimality import Minimality, minimality
+from jaxflow.experiments.minimality import Minimality, judged, minimality
 from jaxflow.network import ReluNetwork
 
 
@@ -30,10 +32,27 @@ def test_an_excess_is_seen_from_the_tolerance_on(least, size, word):
     assert minimality(with_idle_pair(least.network, size), least) is Minimality[word]
 
 
-def test_large_residual_leaves_it_open(least):
+def test_large_residual_tells_nothing_of_interpolators(least):
     """Outputs are half the labels; a pair that cancels adds less than what the labels allow."""
     half = ReluNetwork(least.network.w, 0.5 * least.network.a)
-    assert minimality(with_idle_pair(half, 0.01), least) is Minimality.open
+    assert minimality(half, least) is Minimality.unfitted
+    assert minimality(with_idle_pair(half, 0.01), least) is Minimality.unfitted
+
+
+def test_a_weak_bound_leaves_it_open(least):
+    weak = eqx.tree_at(lambda known: known.dual, least, least.dual * (1 - 1e-6))
+    assert minimality(least.network, weak) is Minimality.open
+    assert minimality(with_idle_pair(least.network, 1e-6), weak) is Minimality.not_minimal
+
+
+def test_many_ends_are_judged_as_one_by_one(least):
+    networks = [with_idle_pair(least.network, size) for size in (0.0, 1e-9, 1e-5)]
+    apart = [least.excess(network) for network in networks]
+    outputs = jnp.stack([jax.vmap(network)(least.dataset.x) for network in networks])
+    together = least.excess_at(jnp.array([one.norm for one in apart]), outputs)
+    assert np.allclose(together.upper, [one.upper for one in apart], rtol=0, atol=1e-14)
+    assert np.allclose(together.lower, [one.lower for one in apart], rtol=0, atol=1e-14)
+    assert list(judged(together, least)) == [minimality(network, least) for network in networks]
 
 
 def test_a_network_below_the_bound_is_found(least):
