@@ -9,6 +9,7 @@ import xarray as xr
 import jaxflow
 from jaxflow.cli import main
 from jaxflow.experiments import replay, verify
+from jaxflow.experiments.minimality import Minimality
 from jaxflow.experiments.scales import decreasing, log_of
 from jaxflow.experiments.verdict import Finding, Verdict
 from jaxflow.flow.gradient_flow import settings_of
@@ -64,6 +65,15 @@ def test_excess_is_measured_to_rounding(honest):
     tiny = (runs.near_tie_factor < 1e-10) & runs.hypothesis
     assert bool(tiny.any())
     assert float(np.abs(runs.excess.where(tiny)).max()) < 1e-14
+
+
+def test_within_the_hypothesis_a_tiny_initialisation_ends_at_the_minimum(honest):
+    runs = honest.runs.sel(scale="1e-300")
+    inside = runs.hypothesis & (runs.near_tie_factor < 1e-10)
+    assert bool(inside.any())
+    assert set(runs.minimality.values[inside.values]) == {Minimality.minimal}
+    elsewhere = runs.minimality.values[~runs.hypothesis.values]
+    assert set(elsewhere) <= {Minimality.not_minimal, Minimality.unfitted}
 
 
 def test_predictions_do_not_come_from_the_runs(honest):
@@ -165,7 +175,6 @@ def test_scales_are_sorted_and_distinct():
 
 REFUSED = {
     "label": ({"datasets": ["tyo"]}, "dataset: got 'tyo'"),
-    "five points": ({"datasets": [jaxflow.datasets.five_points()]}, "dataset: verify needs orth"),
     "no data": ({"datasets": []}, "datasets: got"),
     "twice": ({"datasets": ["toy", "toy"]}, "datasets: got"),
     "seeds": ({"seeds": 0}, "seeds: got 0"),

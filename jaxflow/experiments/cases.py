@@ -9,12 +9,16 @@ import jax
 from jaxtyping import Array
 
 from jaxflow import datasets, init
-from jaxflow.dataset import Dataset, require_orthogonal
+from jaxflow.dataset import Dataset
 from jaxflow.minnorm import Interpolator, minimum_variation_norm
 from jaxflow.network import ReluNetwork
 from jaxflow.validation import positive_integer
 
-RANDOM_LABEL = re.compile(r"orthogonal-(\d+)-(\d+)-(\d+)")
+RANDOM_LABEL = re.compile(r"(orthogonal|gaussian)-(\d+)-(\d+)-(\d+)")
+TEACHER_WIDTH = 6
+"""Neurons of the network that labels Gaussian inputs, as in Figures 6 and 7 of arXiv 2206.00939."""
+ON_THE_LINE = {"five-points": datasets.five_points, "three-points": datasets.three_points}
+"""Data with a bias coordinate that are not orthogonal."""
 DEFAULT_DATASETS = (
     "toy",
     *(f"orthogonal-6-6-{number}" for number in range(15)),
@@ -41,7 +45,7 @@ class Start:
 
 @dataclass(frozen=True)
 class Case:
-    """A data set with orthogonal inputs and the networks trained on it."""
+    """A data set and the networks trained on it."""
 
     label: str
     dataset: Dataset
@@ -61,29 +65,41 @@ class Case:
 def case_of(dataset: str | Dataset, width: int | None = None) -> Case:
     """The case that a label names, or that a data set of one's own makes.
 
-    Labels are `toy` and `orthogonal-n-d-number`: n random orthogonal inputs in dimension d drawn by
-    `jaxflow.datasets.random_orthogonal(jax.random.key(number), n, d)`. The width is 60 for the
-    toy and 10 n otherwise, unless it is given.
+    Labels are `toy`, `five-points` and `three-points`, as in `jaxflow.datasets`;
+    `orthogonal-n-d-number`: n random orthogonal inputs in dimension d drawn by
+    `jaxflow.datasets.random_orthogonal(jax.random.key(number), n, d)`; and `gaussian-n-d-number`,
+    drawn by `jaxflow.datasets.gaussian_teacher(jax.random.key(number), n, d, 6)`. The width is 60
+    for the toy and 10 n otherwise, unless it is given.
 
     Raises:
-        ValueError: an unknown label, inputs that are not orthogonal, a width below one.
+        ValueError: an unknown label, a width below one.
     """
     if width is not None:
         positive_integer("width", width)
     if isinstance(dataset, Dataset):
-        require_orthogonal(dataset, "verify")
         return Case(dataset.name, dataset, Start(width or 10 * dataset.n, dataset.dim))
     if dataset == "toy":
         return Case("toy", datasets.toy(), Start(width or 60, 2, bias=True))
-    found = RANDOM_LABEL.fullmatch(dataset) if isinstance(dataset, str) else None
+    if dataset in ON_THE_LINE:
+        data = ON_THE_LINE[dataset]()
+        return Case(dataset, data, Start(width or 10 * data.n, 2, bias=True))
+    data = _random(dataset)
+    return Case(dataset, data, Start(width or 10 * data.n, data.dim))
+
+
+def _random(label: str) -> Dataset:
+    found = RANDOM_LABEL.fullmatch(label) if isinstance(label, str) else None
     if found is None:
         raise ValueError(
-            f"dataset: got {dataset!r}, wanted 'toy', 'orthogonal-n-d-number' such as "
-            f"'orthogonal-10-20-0', or from Python a jaxflow.Dataset(x, y)"
+            f"dataset: got {label!r}, wanted 'toy', 'five-points', 'three-points', "
+            f"'orthogonal-n-d-number' such as 'orthogonal-10-20-0', 'gaussian-n-d-number' such as "
+            f"'gaussian-8-8-0', or from Python a jaxflow.Dataset(x, y)"
         )
-    n, d, number = map(int, found.groups())
-    data = datasets.random_orthogonal(jax.random.key(number), n, d)
-    return Case(dataset, data, Start(width or 10 * n, d))
+    n, d, number = map(int, found.groups()[1:])
+    key = jax.random.key(number)
+    if found[1] == "orthogonal":
+        return datasets.random_orthogonal(key, n, d)
+    return datasets.gaussian_teacher(key, n, d, TEACHER_WIDTH)
 
 
 def cases_of(chosen: Sequence[str | Dataset], width: int | None = None) -> list[Case]:

@@ -1,4 +1,4 @@
-"""What theory and comparator say of every run, before anything is integrated."""
+"""What theory and comparator say of every run on orthogonal inputs, before it is integrated."""
 
 import equinox as eqx
 import jax
@@ -8,29 +8,14 @@ import xarray as xr
 
 from jaxflow.experiments.batches import by_shape, stacked
 from jaxflow.experiments.cases import Case, Start
+from jaxflow.experiments.design import RUN, Design, table_of
 from jaxflow.theory import jump_process
 
-RUN = ("dataset", "seed", "scale")
 
-
-def empty_table(
-    cases: list[Case], seeds: np.ndarray, labels: list[str], logs: list[float]
-) -> xr.Dataset:
-    """Labelled arrays with one entry for each run, and the predictions; nothing is run yet."""
-    table = xr.Dataset(
-        coords={
-            "dataset": [case.label for case in cases],
-            "seed": seeds,
-            "scale": labels,
-            "log_scale": ("scale", np.asarray(logs)),
-            "n": ("dataset", [case.dataset.n for case in cases]),
-            "dim": ("dataset", [case.dataset.dim for case in cases]),
-            "width": ("dataset", [case.start.width for case in cases]),
-        }
-    )
-    table["minimum"] = ("dataset", [float(case.minimum.value) for case in cases])
-    table["lower_bound"] = ("dataset", [float(case.minimum.lower_bound) for case in cases])
-    predictions = _predictions(cases, seeds)
+def predicted(cases: list[Case], design: Design) -> xr.Dataset:
+    """Labelled arrays with one entry for each run: the minimum and the predictions."""
+    table = table_of(cases, design)
+    predictions = _predictions(cases, design.seeds)
     for name, values in predictions.items():
         table[name] = (RUN[: values.ndim], values)
     table["near_tie_factor"] = near_tie_factor(table.separation, table.log_scale)

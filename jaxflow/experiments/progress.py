@@ -1,7 +1,6 @@
 """A progress bar on the terminal while runs are being integrated."""
 
-import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
@@ -9,8 +8,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 
 @contextmanager
-def progress_bar(lengths: Mapping, visible: bool) -> Iterator[Callable[[int], None]]:
-    """Draw a bar for the product of `lengths` runs; yields what to call with the number done."""
+def progress_bar(total: int, visible: bool) -> Iterator[Callable[[int], None]]:
+    """Draw a bar for `total` runs; yields what to call with the number done."""
     columns = (
         TextColumn("[progress.description]{task.description}"),
         BarColumn(),
@@ -19,7 +18,7 @@ def progress_bar(lengths: Mapping, visible: bool) -> Iterator[Callable[[int], No
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not visible, transient=True) as bar:
-        task = bar.add_task("compiling", total=math.prod(lengths.values()))
+        task = bar.add_task("compiling", total=total)
 
         def finished(number: int) -> None:
             bar.update(task, completed=number, description="integrating")

@@ -7,6 +7,7 @@ from jaxflow.experiments.cases import Case, case_of
 from jaxflow.experiments.minimality import Minimality, minimality
 from jaxflow.experiments.predictions import near_tie_factor
 from jaxflow.experiments.scales import log_of
+from jaxflow.experiments.verify import MAX_STEPS, MAX_STEPS_GENERAL
 from jaxflow.flow.gradient_flow import gradient_flow
 from jaxflow.flow.settings import DEFAULT_RTOL
 from jaxflow.flow.trajectory import Trajectory
@@ -17,12 +18,19 @@ from jaxflow.validation import finite_number
 
 @dataclass(frozen=True)
 class Replay:
-    """A single run, with what theory and comparator say of it."""
+    """A single run, with what theory and comparator say of it.
+
+    Attributes:
+        case: the data set and the initialisations.
+        log_scale: logarithm of the initialisation scale λ.
+        trajectory: the run.
+        limit: the jump process, which is known on orthogonal inputs only.
+    """
 
     case: Case
     log_scale: float
     trajectory: Trajectory
-    limit: JumpProcess
+    limit: JumpProcess | None
 
     @property
     def excess(self) -> Excess:
@@ -35,21 +43,21 @@ class Replay:
         return minimality(self.trajectory.final, self.case.minimum)
 
     def __str__(self) -> str:
-        factor = near_tie_factor(float(self.limit.separation), self.log_scale)
-        return "\n".join(
-            map(
-                str,
-                (
-                    self.case.dataset,
-                    self.trajectory,
-                    self.limit,
-                    f"λ^separation = {factor:.3g}",
-                    self.case.minimum,
-                    self.excess,
-                    f"end: {self.minimality}",
-                ),
-            )
+        parts = (
+            self.case.dataset,
+            self.trajectory,
+            *self._theory(),
+            self.case.minimum,
+            self.excess,
+            f"end: {self.minimality}",
         )
+        return "\n".join(map(str, parts))
+
+    def _theory(self) -> tuple:
+        if self.limit is None:
+            return ("JumpProcess: not known, because the inputs are not orthogonal",)
+        factor = near_tie_factor(float(self.limit.separation), self.log_scale)
+        return self.limit, f"λ^separation = {factor:.3g}"
 
 
 def replay(
@@ -75,5 +83,8 @@ def replay(
     if finite_number("seed", seed) != int(seed) or seed < 0:
         raise ValueError(f"seed: got {seed!r}, wanted a whole number of at least 0")
     network = case.start.network(int(seed), log_scale)
-    trajectory = gradient_flow(network, case.dataset, rtol=rtol)
-    return Replay(case, log_scale, trajectory, jump_process(network, case.dataset))
+    orthogonal = case.dataset.is_orthogonal
+    steps = MAX_STEPS if orthogonal else MAX_STEPS_GENERAL
+    trajectory = gradient_flow(network, case.dataset, rtol=rtol, max_steps=steps)
+    limit = jump_process(network, case.dataset) if orthogonal else None
+    return Replay(case, log_scale, trajectory, limit)

@@ -1,4 +1,4 @@
-"""The table of `verify`, one row for each scale, and the lists below it."""
+"""The report of `verify` as text: a table, one row for each scale, and the lists below it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,37 @@ from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
+from jaxflow.experiments.ends_table import print_ends
+from jaxflow.experiments.listing import listing
 from jaxflow.experiments.verdict import NEAR_TIE, ROUNDING, Verdict
 from jaxflow.flow.status import Status
 
 if TYPE_CHECKING:
-    from jaxflow.experiments.verify_report import Run, VerifyReport
+    from jaxflow.experiments.verify_report import VerifyReport
 
 WIDTH = 118
-LISTED = 12
-"""Runs listed in full; the rest are counted, and are in the result file."""
 
 
 def render(report: VerifyReport) -> str:
     """The whole report as text."""
     text = io.StringIO()
     console = Console(file=text, width=WIDTH, highlight=False)
+    if report.runs is not None:
+        _print_runs(console, report)
+    if report.runs is not None and report.ends is not None:
+        console.print()
+    if report.ends is not None:
+        print_ends(console, report)
+    return text.getvalue().rstrip("\n")
+
+
+def _print_runs(console: Console, report: VerifyReport) -> None:
     console.print(_headline(report.runs))
     console.print(_table(report.runs))
     console.print(_legend())
-    console.print(_listing("Counterexamples", report.counterexamples, "finding"))
-    console.print(_listing("Undecided runs", report.undecided, "status"))
-    console.print(_verdict(report), end="")
-    return text.getvalue()
+    console.print(listing("Counterexamples", report.counterexamples, "finding"))
+    console.print(listing("Undecided runs", report.undecided, "status"))
+    console.print(_verdict(report))
 
 
 def _headline(runs: xr.Dataset) -> str:
@@ -107,16 +116,6 @@ def _legend() -> str:
         "its certified minimum, near ties included.\nnear ties: λ^separation > "
         f"{NEAR_TIE:g}, not judged. J: variation norm of the limit of the jump process.\n"
     )
-
-
-def _listing(title: str, runs: list[Run], reason: str) -> str:
-    if not runs:
-        return f"{title}: none"
-    lines = [f"  {run.replay_command}   # {getattr(run, reason)}" for run in runs[:LISTED]]
-    more = len(runs) - LISTED
-    if more > 0:
-        lines.append(f"  and {more} more, in the result file")
-    return "\n".join([f"{title}: {len(runs)}. Each is integrated again, alone, by", *lines])
 
 
 def _verdict(report: VerifyReport) -> str:
