@@ -1,11 +1,13 @@
 """The command line: parsing of arguments, nothing else."""
 
+import os
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 
+from jaxflow.experiments import figures as paper_figures
 from jaxflow.experiments import replay as replay_run
 from jaxflow.experiments import verify as verify_runs
 from jaxflow.experiments.cases import DEFAULT_DATASETS, DEFAULT_DATASETS_IN_WORDS
@@ -16,6 +18,7 @@ from jaxflow.precision import enable_float64
 app = App(
     name="jaxflow",
     help="The exact gradient flow of one-hidden-layer ReLU networks with the square loss.",
+    suppress_keyboard_interrupt=False,
 )
 """The command `jaxflow`."""
 
@@ -101,6 +104,28 @@ def replay(
     return 0
 
 
+@app.command
+def figures(*names: str, out: Path = Path("."), pdf: bool = False, animate: bool = False) -> int:
+    """Draw the figures of arXiv 2206.00939 as the flow, with their numbers beside.
+
+    Parameters
+    ----------
+    names
+        1 or timeline, 2 or states, 3 or loss, 4 or five-points, 5 or large-start, 6 or
+        principal-plane, 7 or high-dimensional; all by default. 6 and 7 take minutes.
+    out
+        Folder for the pictures.
+    pdf
+        Write PDF in place of PNG.
+    animate
+        Write a GIF of figures 2 and 6 besides.
+    """
+    drawings = paper_figures(names, out=out, pdf=pdf, animate=animate, show_progress=True)
+    for drawing in drawings:
+        print(drawing, flush=True)
+    return 0
+
+
 def main(arguments: list[str] | None = None) -> None:
     """Run the command line; wrong arguments end it with a message and exit status 2."""
     enable_float64()
@@ -111,4 +136,11 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(2)
     except KeyboardInterrupt:
         print("jaxflow: interrupted", file=sys.stderr)
-        sys.exit(1)
+        leave_at_once(130)
+
+
+def leave_at_once(status: int) -> NoReturn:
+    """End the process without waiting for a compiled program that is still running."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)

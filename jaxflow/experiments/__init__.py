@@ -3,6 +3,7 @@
 from jaxflow.experiments.descent_study import DEFAULT_STEPS as DEFAULT_STEPS
 from jaxflow.experiments.descent_study import DescentStudy as DescentStudy
 from jaxflow.experiments.descent_study import descent_study as descent_study
+from jaxflow.experiments.figures import figures as figures
 from jaxflow.experiments.replay import replay as replay
 from jaxflow.experiments.verify import verify as verify
 from jaxflow.experiments.verify_report import VerifyReport as VerifyReport

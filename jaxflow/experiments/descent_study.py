@@ -112,7 +112,7 @@ def descent_study(
     dataset = datasets.toy()
     network = init.balanced(jax.random.key(seed), width, 2, scale=scale, bias=True)
     found = []
-    with progress_bar({"method": len(methods), "step": len(steps)}, show_progress) as done:
+    with progress_bar(len(methods) * len(steps), show_progress) as done:
         for method in methods:
             for step in steps:
                 found.append(_measure(network, dataset, method, float(step), horizon))
