@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -57,6 +58,22 @@ def test_descent_against_flow(tmp_path, monkeypatch):
     assert np.all(study.losses[single] > 1e5 * study.losses[plain])
     assert np.all(study.flips[plain] == study.flips[single])
     assert picture.stat().st_size > 10_000
+
+
+FIGURES = [
+    "figure1_timeline.py",
+    "figure2_states.py",
+    "figure3_loss.py",
+    "figure4_five_points.py",
+    "figure5_large_start.py",
+]
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_of_the_paper(name, tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "picture.png"
+    run_here(monkeypatch, name, picture)
+    assert capsys.readouterr().out and picture.stat().st_size > 10_000
 
 
 def test_every_example_is_tested():
