@@ -134,7 +134,7 @@ def test_planted_ends(least, above, residual, word):
     assert words(report) == [word]
     violated = word is Minimality.below_the_bound
     assert report.exit_status == int(violated) and len(report.violations) == int(violated)
-    assert f"1 {word}" in str(report)
+    assert f"1 {word}" in str(report) and "nan" not in str(report)
 
 
 def test_the_command_exits_with_one_when_weak_duality_is_violated(

@@ -59,7 +59,7 @@ def _table(ends: xr.Dataset) -> Table:
         "at\nrest",
         "mov-\ning",
         "broke\noff",
-        "residual\nmax",
+        "resid.\nmax",
         "V\nmedian",
         "excess\nfrom",
         "\nto",
@@ -78,7 +78,7 @@ def _table(ends: xr.Dataset) -> Table:
 def _row(ends: xr.Dataset) -> list[str]:
     status, word = ends.status.values, ends.minimality.values
     done = word != Minimality.not_run
-    fits = np.isin(word, INTERPOLATING)
+    fits = np.isin(word, INTERPOLATING) & np.isfinite(ends.variation_norm.values)
     failed = np.array([Status(int(code)).failed for code in status])
     statuses = (Status.interpolated, Status.stationary, Status.moving)
     return [
@@ -86,10 +86,10 @@ def _row(ends: xr.Dataset) -> list[str]:
         str(int(done.sum())),
         *(str(int(np.sum(status == one))) for one in statuses),
         str(int(np.sum(failed))),
-        _reduced(np.max, ends.residual.values[done], ".1e"),
-        _reduced(np.median, ends.variation_norm.values[fits], ".10g"),
-        _reduced(np.min, ends.excess_lower.values[fits], ".6g"),
-        _reduced(np.max, ends.excess_upper.values[fits], ".6g"),
+        _reduced(np.max, ends.residual.values[fits | (word == Minimality.unfitted)], ".1e"),
+        _reduced(np.median, ends.variation_norm.values[fits], ".8g"),
+        _reduced(np.min, ends.excess_lower.values[fits], ".4g"),
+        _reduced(np.max, ends.excess_upper.values[fits], ".4g"),
         *(str(int(np.sum(word == verdict))) for verdict in VERDICTS),
     ]
 
