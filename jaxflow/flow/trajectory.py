@@ -149,6 +149,17 @@ class Trajectory(eqx.Module):
         """
         return import_module("jaxflow.plots.trajectory").draw_trajectory(self, path)
 
+    def phases(self):
+        """Alignment, saddles, exit times and convergence beside what the theory predicts.
+
+        Returns the report of `jaxflow.analysis.phases`, which prints well. Like the picture it
+        stands above the integrator and is looked up only when it is wanted.
+
+        Raises:
+            ValueError: as `jaxflow.analysis.phases`.
+        """
+        return import_module("jaxflow.analysis").phases(self)
+
     def __repr__(self) -> str:
         if is_traced(self.code) or jnp.ndim(self.code) > 0:
             return f"Trajectory(batch or traced, states {self.states.shape})"

@@ -16,6 +16,8 @@ class Births(eqx.Module):
     fitted: Bool[Array, "J n"]
     count: Int[Array, ""]
     separation: Float[Array, ""]
+    closest: Int[Array, " 2"]
+    """The birth and the competitor that the separation belongs to, −1 without competitors."""
     now: Float[Array, ""]
     levels: Float[Array, " m"]
     rates: Float[Array, " m"]
@@ -35,6 +37,7 @@ def run_births(patterns: Bool[Array, "m n"], strengths: Float[Array, " n"]) -> B
         fitted=jnp.zeros((capacity, n), bool),
         count=jnp.zeros((), jnp.int32),
         separation=jnp.asarray(jnp.inf),
+        closest=jnp.full(2, -1, jnp.int32),
         now=jnp.asarray(0.0),
         levels=jnp.ones(m),
         rates=_rates(patterns, nothing, strengths),
@@ -61,12 +64,16 @@ def _next_birth(patterns, strengths, state: Births) -> Births:
     fitted = patterns[born] & ~state.done
     shared = jnp.sum(patterns & fitted, axis=1, dtype=jnp.int32)
     done, now = state.done | fitted, state.now + waits[born]
+    rivals = _rival_levels(levels, shared, state.remaining, born)
+    rival = jnp.argmin(rivals).astype(jnp.int32)
+    nearer = rivals[rival] < state.separation
     return Births(
         times=state.times.at[state.count].set(now),
         neurons=state.neurons.at[state.count].set(born.astype(jnp.int32)),
         fitted=state.fitted.at[state.count].set(fitted),
         count=state.count + 1,
-        separation=jnp.minimum(state.separation, _closest(levels, shared, state.remaining, born)),
+        separation=jnp.minimum(state.separation, rivals[rival]),
+        closest=jnp.where(nearer, jnp.stack([state.count, rival]), state.closest),
         now=now,
         levels=levels,
         rates=_rates(patterns, done, strengths),
@@ -75,7 +82,7 @@ def _next_birth(patterns, strengths, state: Births) -> Births:
     )
 
 
-def _closest(levels, shared, remaining, born) -> Float[Array, ""]:
-    """Least level among competitors: some remaining data shared with the born neuron, not all."""
+def _rival_levels(levels, shared, remaining, born) -> Float[Array, " m"]:
+    """Levels of competitors, infinite elsewhere: some data shared with the born neuron, not all."""
     same_data = (shared == remaining) & (shared == remaining[born])
-    return jnp.min(jnp.where((shared > 0) & ~same_data, levels, jnp.inf))
+    return jnp.where((shared > 0) & ~same_data, levels, jnp.inf)

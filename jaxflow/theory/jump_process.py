@@ -50,12 +50,26 @@ class JumpProcess(eqx.Module):
     differ from them; λ^separation is its size at the birth, the factor by which a finite λ departs
     from the limit.
     """
+    closest: Int[Array, " 2"]
+    """The birth (0 the first) and the competitor whose level is the separation, −1 without one."""
     satisfies_theorem: Bool[Array, ""]
     """Whether for each sign among the labels some neuron of that sign is active at all its data."""
 
     def near_tie_factor(self, log_scale: float | Float[Array, ""]) -> Float[Array, ""]:
         """λ^separation for λ = exp(log_scale): finite λ follows the process where it is ≪ 1."""
         return jnp.exp(self.separation * log_scale)
+
+    def near_tie(self, log_scale: float) -> str:
+        """Name the birth and the competitor that come nearest to a tie, for λ = exp(log_scale)."""
+        birth, rival = (int(value) for value in self.closest)
+        if birth < 0:
+            return "no competitors"
+        return (
+            f"birth {birth + 1}, of neuron {int(self.neurons[birth])} on "
+            f"{np.flatnonzero(self.fitted[birth]).tolist()}: competitor {rival} is left at the "
+            f"level {float(self.separation):.4g}, λ^{float(self.separation):.4g} = "
+            f"{float(self.near_tie_factor(log_scale)):.3g}"
+        )
 
     def __repr__(self) -> str:
         if is_traced(self.count) or self.count.ndim:
@@ -177,6 +191,7 @@ def _assemble(births: Births, patterns, signs, dataset: Dataset) -> JumpProcess:
         variation_norm=jnp.sum(jnp.linalg.norm(sizes, axis=1)),
         interpolates=jnp.all(fitted[-1] | (dataset.y == 0)),
         separation=births.separation,
+        closest=births.closest,
         satisfies_theorem=_theorem_holds(patterns, signs, dataset.y),
     )
 

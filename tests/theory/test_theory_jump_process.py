@@ -21,7 +21,7 @@ def network_with(pattern, signs):
 
 
 def brute_force(dataset, network):
-    """The process in exact sets and 50 digits: births as (time, neuron, fitted set, closest)."""
+    """The process in exact sets and 50 digits: births as (time, neuron, fitted set, rivals)."""
     x, y = np.asarray(dataset.x), np.asarray(dataset.y)
     sign = np.sign(np.asarray(network.a_mantissa))
     active = np.asarray(network.w_mantissa) @ x.T > 0
@@ -37,8 +37,10 @@ def brute_force(dataset, network):
             born = min(waits, key=waits.get)
             level = [ell - g * waits[born] for ell, g in zip(level, rate, strict=True)]
             now, fitted = now + waits[born], left[born]
-            rivals = [level[i] for i, data in enumerate(left) if data & fitted and data != fitted]
-            births.append((now, born, fitted, min(rivals, default=mp.inf)))
+            rivals = {
+                i: level[i] for i, data in enumerate(left) if data & fitted and data != fitted
+            }
+            births.append((now, born, fitted, rivals))
             left = [data - fitted for data in left]
     return births
 
@@ -53,6 +55,7 @@ def test_process_worked_by_hand_inside_the_hypothesis():
     np.testing.assert_allclose(process.plateau_losses, [29 / 6, 4 / 6, 0], rtol=1e-15)
     np.testing.assert_allclose(process.variation_norm, 5 + 2, rtol=1e-15)
     np.testing.assert_allclose(process.separation, 1 - 3 / 5, rtol=1e-15)
+    assert process.closest.tolist() == [0, 0] and "competitor 0" in process.near_tie(-10.0)
     assert process.interpolates and process.satisfies_theorem and process.count == 2
 
 
@@ -65,6 +68,7 @@ def test_process_worked_by_hand_outside_the_hypothesis():
     assert process.fitted.tolist() == [[True, True, False], [False, False, True]]
     np.testing.assert_allclose(process.variation_norm, 5 + 1, rtol=1e-15)
     np.testing.assert_allclose(process.separation, level, rtol=1e-15)
+    assert process.closest.tolist() == [0, 1]
     np.testing.assert_allclose(process.near_tie_factor(np.log(1e-3)), 1e-3**level, rtol=1e-14)
     assert process.interpolates and not process.satisfies_theorem
 
@@ -76,6 +80,7 @@ def test_uncovered_and_zero_labels():
     np.testing.assert_allclose(leaves_one.plateau_losses, [5 / 6, 4 / 6], rtol=1e-15)
     zero_label = jump_process(network, Dataset(np.eye(3), [1.0, 0.0, 0.0]))
     assert zero_label.interpolates and zero_label.satisfies_theorem
+    assert zero_label.closest.tolist() == [-1, -1] and zero_label.near_tie(-1.0) == "no competitors"
     nothing = jump_process(network, Dataset(np.eye(3), [-1.0, 0.0, 0.0]))
     assert nothing.count == 0 and nothing.variation_norm == 0 and not nothing.interpolates
 
@@ -91,8 +96,10 @@ def test_agrees_with_exact_brute_force(seed):
     fitted = [set(np.flatnonzero(row).tolist()) for row in np.asarray(process.fitted)]
     assert fitted == [data for _, _, data, _ in births]
     np.testing.assert_allclose(process.times, [float(b[0]) for b in births], rtol=3e-15)
-    closest = float(min(b[3] for b in births))
+    closest = float(min(level for b in births for level in b[3].values()))
     np.testing.assert_allclose(process.separation, closest, rtol=1e-12, atol=1e-15)
+    birth, rival = process.closest.tolist()
+    assert abs(float(births[birth][3][rival]) - closest) < 1e-14
     done = set().union(*(b[2] for b in births))
     assert process.interpolates == (len(done) == n)
 
