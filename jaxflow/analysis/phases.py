@@ -72,7 +72,8 @@ class Phases:
                 *map(self._plateau_rows, range(len(self.plateaus))),
                 f"  births       {'in' if self.in_order else 'NOT in'} the predicted order; Morse "
                 f"indices {'never increase' if self.indices_decrease else 'INCREASE'}",
-                f"  convergence  rate {self.convergence.last:.8g} near the end, asymptote "
+                f"  convergence  rate {self.convergence.last:.8g} near the end, where K/n has the "
+                f"eigenvalue {self.convergence.visible:.8g}; its least is "
                 f"{self.convergence.asymptote:.8g}",
             ]
         )

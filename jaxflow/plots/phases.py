@@ -4,28 +4,25 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from jaxflow.analysis import Phases
+from jaxflow.plots.canvas import MEASURED, PREDICTED, new_figure, save
 
-MEASURED, PREDICTED = "#1b4f8a", "#e08a1e"
-"""Dark and light also in grey; predictions are dashed besides."""
 SMALLEST_ANGLE = 1e-16
 MOST_NEURONS = 12
 """Angles of more neurons are not drawn."""
 
 
-def draw_phases(report: Phases, path: str | Path) -> None:
-    """Draw the report of `jaxflow.analysis.phases` to a PNG file."""
-    figure = Figure(figsize=(11, 7.2), layout="constrained")
-    FigureCanvasAgg(figure)
+def draw_phases(report: Phases, path: str | Path | None = None) -> Figure:
+    """Draw the report of `jaxflow.analysis.phases`, and save it if a path is given."""
+    figure = new_figure(11, 7.2)
     (loss, angles), (sizes, rates) = figure.subplots(2, 2)
     draw_loss(loss, report)
     draw_alignment(angles, report)
     draw_sizes(sizes, report)
     draw_convergence(rates, report)
-    figure.savefig(path, dpi=150)
+    return save(figure, path)
 
 
 def draw_loss(axes: Axes, report: Phases) -> None:
@@ -86,9 +83,9 @@ def draw_convergence(axes: Axes, report: Phases) -> None:
     """Local Polyak–Łojasiewicz constant along the run and its asymptote."""
     found = report.convergence
     axes.plot(found.ts, found.constant, color=MEASURED, lw=2, label=r"$\|\nabla L\|^2/(2L)$")
-    axes.axhline(
-        found.asymptote, color=PREDICTED, ls="--", lw=1.2, label=r"least eigenvalue of $K/n$"
-    )
+    for number, rate in enumerate(found.rates):
+        label = None if number else r"eigenvalues of $K/n$ at the end"
+        axes.axhline(rate, color=PREDICTED, ls="--", lw=1.2, label=label)
     axes.set(xlabel="time t", ylabel="local PL constant")
     axes.set_title("Convergence rate: zero at every saddle", fontsize=11)
     axes.legend(loc="center left", fontsize=8.5, framealpha=0.95)

@@ -44,14 +44,16 @@ class JumpProcess(eqx.Module):
     interpolates: Bool[Array, ""]
     """Whether the limit has zero loss."""
     separation: Float[Array, ""]
-    """Least level ℓ_i left to a competitor at a birth, infinite without competitors.
+    """Least level left at a birth to what can disturb it, infinite without such.
 
     A competitor is an unborn neuron whose remaining data overlap with those of the born neuron and
-    differ from them; λ^separation is its size at the birth, the factor by which a finite λ departs
-    from the limit.
+    differ from them; λ^ℓ_i is its size at the birth. An earlier fit of data that the born neuron
+    sees has the residual λ^(μ ΔT) by then, μ its slowest rate and ΔT the wait, which the two
+    neurons share. λ^separation is the factor by which a finite λ departs from the limit.
     """
     closest: Int[Array, " 2"]
-    """The birth (0 the first) and the competitor whose level is the separation, −1 without one."""
+    """The birth (0 the first) whose level is the separation, and the competitor or the neuron of
+    the earlier fit that it belongs to; −1 without one."""
     satisfies_theorem: Bool[Array, ""]
     """Whether for each sign among the labels some neuron of that sign is active at all its data."""
 
@@ -60,14 +62,16 @@ class JumpProcess(eqx.Module):
         return jnp.exp(self.separation * log_scale)
 
     def near_tie(self, log_scale: float) -> str:
-        """Name the birth and the competitor that come nearest to a tie, for λ = exp(log_scale)."""
-        birth, rival = (int(value) for value in self.closest)
+        """Name the birth and the neuron that come nearest to a tie, for λ = exp(log_scale)."""
+        birth, other = (int(value) for value in self.closest)
         if birth < 0:
             return "no competitors"
+        earlier = other in np.asarray(self.neurons[:birth])
+        what = f"the earlier fit by neuron {other}" if earlier else f"competitor {other}"
         return (
             f"birth {birth + 1}, of neuron {int(self.neurons[birth])} on "
-            f"{np.flatnonzero(self.fitted[birth]).tolist()}: competitor {rival} is left at the "
-            f"level {float(self.separation):.4g}, λ^{float(self.separation):.4g} = "
+            f"{np.flatnonzero(self.fitted[birth]).tolist()}: {what} is left at the level "
+            f"{float(self.separation):.4g}, λ^{float(self.separation):.4g} = "
             f"{float(self.near_tie_factor(log_scale)):.3g}"
         )
 
@@ -155,7 +159,8 @@ def _helpful(active, signs, y) -> Bool[Array, "m n"]:
 
 def _process(patterns, signs, dataset: Dataset) -> JumpProcess:
     norms = jnp.linalg.norm(dataset.x, axis=1)
-    births = run_births(patterns, jnp.abs(dataset.y) * norms / dataset.n)
+    y = jnp.abs(dataset.y)
+    births = run_births(patterns, y * norms / dataset.n, y / norms)
     if is_traced(births.count):
         return _assemble(births, patterns, signs, dataset)
     count = int(births.count)

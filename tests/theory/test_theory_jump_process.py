@@ -20,6 +20,16 @@ def network_with(pattern, signs):
     return ReluNetwork(w, np.array(signs) * np.linalg.norm(w, axis=1))
 
 
+def slowest_fit(data, y, square):
+    """Least eigenvalue of K/n, K = a² diag(‖x_k‖²) + y yᵀ/a² on the data, from its matrix."""
+    labels = [mpf(float(y[k])) for k in data]
+    a2 = mp.sqrt(sum(v**2 / square[k] for v, k in zip(labels, data, strict=True)))
+    kernel = mp.matrix([[p * q / a2 for p in labels] for q in labels])
+    for i, k in enumerate(data):
+        kernel[i, i] += a2 * square[k]
+    return min(mp.eigsy(kernel, eigvals_only=True)) / len(y)
+
+
 def brute_force(dataset, network):
     """The process in exact sets and 50 digits: births as (time, neuron, fitted set, rivals)."""
     x, y = np.asarray(dataset.x), np.asarray(dataset.y)
@@ -30,6 +40,7 @@ def brute_force(dataset, network):
         force = [mpf(float(y[k])) ** 2 * square[k] for k in range(len(y))]
         left = [{k for k in range(len(y)) if row[k] and s * y[k] > 0}
                 for row, s in zip(active, sign, strict=True)]  # fmt: skip
+        seen = [set(data) for data in left]
         level, now, births = [mpf(1)] * len(left), mpf(0), []
         while any(left):
             rate = [mp.sqrt(sum(force[k] for k in data)) / len(y) for data in left]
@@ -40,6 +51,9 @@ def brute_force(dataset, network):
             rivals = {
                 i: level[i] for i, data in enumerate(left) if data & fitted and data != fitted
             }
+            for time, earlier, data, _ in births:
+                if data & seen[born]:
+                    rivals[earlier] = (now - time) * slowest_fit(data, y, square)
             births.append((now, born, fitted, rivals))
             left = [data - fitted for data in left]
     return births
