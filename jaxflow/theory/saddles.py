@@ -41,6 +41,22 @@ class Saddles(eqx.Module):
         w = jnp.where(born[:, None], self.process.network.w_mantissa, 0.0)
         return ReluNetwork.from_mantissa(w, a, self.process.network.exponent)
 
+    def cell_rates(self, plateau: int, active: Bool[Array, "m n"]) -> Float[Array, " m"]:
+        """‖D_S‖ of every unborn neuron at a plateau, if it lay in the cell S = active_j; 0 if born.
+
+        In the cell the loss is −a ⟨w, D_S⟩ to leading order, whose eigenvalues are ±‖D_S‖ and
+        zeros: the number of positive rates is the index there. At the origin, where F is empty, it
+        is the number of neurons with a nonzero D_S, for any choice of cells. The direction of
+        escape s (1, D_S/‖D_S‖) itself lies in the cell's closure only if ⟨s D_S, x_k⟩ ≥ 0 on S,
+        that is without opposing labels in S (orthogonal inputs); in other cells a neuron grows
+        until it leaves the cell.
+        """
+        forces = (active & ~self.fitted[plateau]) * (self.dataset.y / self.dataset.n)
+        rates = jnp.linalg.norm(forces @ self.dataset.x, axis=1)
+        born = jnp.arange(self.process.times.shape[0]) < plateau
+        neurons = jnp.where(born, self.process.neurons, active.shape[0])
+        return rates.at[neurons].set(0.0, mode="drop")
+
     def relaxation_rates(self, plateau: int) -> Float[Array, " n"]:
         """Rates at which the flow falls towards the plateau, increasing, 0 for unfitted data.
 

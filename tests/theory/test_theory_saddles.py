@@ -1,5 +1,7 @@
 """Saddles: rates and indices against finite differences of the field in 50 digits."""
 
+from itertools import chain
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -76,6 +78,76 @@ def test_morse_index_of_the_toy_counts_the_neurons_left_to_be_born():
     assert found.indices_decrease()
     np.testing.assert_allclose(np.max(found.escape_rates[0]), np.sqrt(5) / 2, rtol=1e-15)
     np.testing.assert_allclose(np.max(found.escape_rates[1]), np.sqrt(1.25) / 2, rtol=1e-15)
+
+
+def hessian_spectrum(z, x, y):
+    """Eigenvalues of the field's Jacobian at z, by central differences in 50 digits."""
+    size, step = len(z) * len(z[0]), mpf(10) ** -25
+    columns = []
+    for c in range(size):
+        turn = [[mpf(3 * j + i == c) for i in range(3)] for j in range(len(z))]
+        ends = [
+            [[p + side * step * q for p, q in zip(row, d, strict=True)]
+             for row, d in zip(z, turn, strict=True)] for side in (1, -1)
+        ]  # fmt: skip
+        plus, minus = (list(chain(*field(end, x, y))) for end in ends)
+        columns.append([float((p - q) / (2 * step)) for p, q in zip(plus, minus, strict=True)])
+    jacobian = np.array(columns)
+    assert np.max(np.abs(jacobian - jacobian.T)) < 1e-15  # minus a Hessian
+    return np.linalg.eigvalsh(jacobian)
+
+
+def off_the_boundaries(active, x):
+    """A vector whose product with x_k is positive where active, else negative (orthogonal x)."""
+    signs = [1 if on else -1 for on in active]
+    return [mp.fsum(sign * row[i] for sign, row in zip(signs, x, strict=True)) for i in range(2)]
+
+
+def point_in_cells(fits, cells, x, y):
+    """The critical point with one neuron for each datum of `fits`, and zero neurons in cells.
+
+    All are moved off the boundaries by 1e-22, into cells in which the field is smooth.
+    """
+    rows, push = [], mpf(10) ** -22
+    for k in fits:
+        length = mp.sqrt(sum(c**2 for c in x[k]))
+        a = mp.sqrt(abs(y[k]) / length)
+        off = off_the_boundaries([other == k for other in range(2)], x)
+        w = [a * c / length + push * o for c, o in zip(x[k], off, strict=True)]
+        rows.append([a if y[k] > 0 else -a, *w])
+    zeros = ([mpf(0), *(push * o for o in off_the_boundaries(cell, x))] for cell in cells)
+    return [*rows, *zeros]
+
+
+def test_morse_index_and_rates_are_those_of_the_hessian_in_50_digits():
+    network, process, found = toy_case()
+    dataset = datasets.toy()
+    x, y = [exact(row) for row in dataset.x], exact(dataset.y)
+    initial = np.asarray(network.w @ dataset.x.T > 0)
+    arrival = initial & (np.sign(network.a)[:, None] * np.asarray(dataset.y) > 0)
+    for plateau in range(3):
+        born = np.asarray(process.neurons[:plateau])
+        fits = np.argmax(process.fitted[:plateau], axis=1)
+        for active in (arrival, initial):
+            z = point_in_cells(fits, np.delete(active, born, axis=0), x, y)
+            mine = found.critical_network(plateau)
+            exact_born = np.array([[float(c) for c in row] for row in z[:plateau]]).reshape(-1, 3)
+            np.testing.assert_allclose(mine.a[:plateau], exact_born[:, 0], rtol=4e-16)
+            np.testing.assert_allclose(mine.w[:plateau], exact_born[:, 1:], atol=4e-16)
+            slopes = hessian_spectrum(z, x, y)
+            rates = np.asarray(found.cell_rates(plateau, jnp.asarray(active)))
+            positive = np.sort(rates[rates > 0])
+            assert np.sum(slopes > 1e-12) == positive.size
+            np.testing.assert_allclose(slopes[slopes > 1e-12], positive, rtol=2e-15)
+            relaxing = np.asarray(found.relaxation_rates(plateau))
+            wanted = np.sort(np.concatenate([-relaxing[relaxing > 0], -positive]))
+            np.testing.assert_allclose(slopes[slopes < -1e-12], wanted, rtol=4e-15)
+            if active is arrival:
+                assert positive.size == found.morse_index[plateau]
+                escaping = np.asarray(found.escape_rates[plateau])
+                np.testing.assert_allclose(np.sort(escaping[escaping > 0]), positive, rtol=1e-15)
+    at_origin = np.sum(np.asarray(found.cell_rates(0, jnp.asarray(initial))) > 0)
+    assert at_origin == np.sum(np.any(initial, axis=1)) > found.morse_index[0]
 
 
 def test_relaxation_rates_are_the_slopes_of_the_field_at_the_born_neurons():
