@@ -76,6 +76,51 @@ def test_figures_of_the_paper(name, tmp_path, monkeypatch, capsys):
     assert capsys.readouterr().out and picture.stat().st_size > 10_000
 
 
+def test_phases(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "picture.png"
+    run_here(monkeypatch, "phases.py", picture)
+    printed = capsys.readouterr().out
+    assert "births       in the predicted order; Morse indices never increase" in printed
+    assert printed.count("Decoupling:") == 3 and picture.stat().st_size > 10_000
+
+
+def test_exit_times(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.png"
+    errors = run_here(monkeypatch, "exit_times.py", picture)["errors"]["closed form"]
+    worst = np.max(np.abs(errors), axis=1)
+    assert len(worst) == 7 and np.max(worst[3:]) < 1e-11
+    assert abs(worst[0] / worst[1] / 100 - 1) < 0.01  # λ²
+    assert picture.stat().st_size > 10_000
+
+
+def test_scale_thresholds(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "picture.png"
+    run_here(monkeypatch, "scale_thresholds.py", picture, 6)
+    printed = capsys.readouterr().out
+    assert "ScaleThresholds of 6 initialisations" in printed and "separations" in printed
+    assert picture.stat().st_size > 10_000
+
+
+def test_convergence_rates(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "picture.png"
+    run_here(monkeypatch, "convergence_rates.py", picture, 32)
+    assert capsys.readouterr().out.count("slope") == 3 and picture.stat().st_size > 10_000
+
+
+def test_robustness(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.png"
+    found = run_here(monkeypatch, "robustness.py", picture, 1)["found"]
+    assert found.flow.exact and found.minimum.exact and picture.stat().st_size > 10_000
+
+
+def test_extremal_directions(tmp_path, monkeypatch, capsys):
+    picture = tmp_path / "picture.png"
+    run_here(monkeypatch, "extremal_directions.py", picture)
+    printed = capsys.readouterr().out
+    assert "ExtremalDirections: 7" in printed and "end in direction" in printed
+    assert picture.stat().st_size > 10_000
+
+
 def test_every_example_is_tested():
     tested = Path(__file__).read_text()
     assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))

@@ -26,6 +26,11 @@ DECADES = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0, 40
 BISECTIONS = 7
 """Halvings of log λ between two rungs: λ* is known to 1/128 of their distance."""
 
+RESOLVED = 1e-6
+"""Excess that is far above the tolerance of the flow."""
+LAW_FROM = 4.0
+"""Decades from which the departure is taken for its leading power."""
+
 
 @dataclass(frozen=True, eq=False)
 class ScaleThresholds:
@@ -40,9 +45,15 @@ class ScaleThresholds:
     within: float
 
     @property
-    def expected(self) -> Float[np.ndarray, " runs"]:
-        """log10(1/δ)/min(2 separation, 1): where λ^(2 separation), or λ, equals δ."""
-        return -np.log10(self.within) / np.minimum(2 * self.separations, 1.0)
+    def exponents(self) -> Float[np.ndarray, " runs"]:
+        """p of the law C λ^p, from the two smallest scales with an excess above 1e-6.
+
+        Without a competitor that is born later, the law is λ^(2 separation): what competitors
+        of size ε = λ^separation take away is ε². A later birth leaves ε itself. The factor C,
+        between 1e-2 and 1 as a rule, depends on the overlap of the data and the sizes of the
+        weights; no threshold is predicted here without it. NaN where the ladder shows no law.
+        """
+        return np.array([_exponent(row) for row in self.excess])
 
     def quantile(self, fraction: float) -> float:
         """Decades that are enough for this fraction of the initialisations."""
@@ -50,10 +61,13 @@ class ScaleThresholds:
 
     def __repr__(self) -> str:
         rows = (f"{100 * q:.0f} %: 1e-{self.quantile(q):.4g}" for q in (0.25, 0.5, 0.75, 0.9))
+        shown = np.isfinite(self.exponents) & np.isfinite(self.separations)
+        law = np.median((self.exponents / self.separations)[shown]) if shown.any() else np.nan
         never = int(np.sum(np.isinf(self.decades)))
         return (
             f"ScaleThresholds of {self.decades.size} initialisations, variation norm within "
             f"{self.within:g} of its limit\n  λ* that is enough for {', '.join(rows)}\n"
+            f"  departure like λ^p, p = {law:.3g} separations (median of {shown.sum()})\n"
             f"  {never} not within it at 1e-{DECADES[-1]:g}"
         )
 
@@ -98,6 +112,15 @@ def scale_thresholds(
 
     ladder = np.stack([excess(np.full(keys.shape[0], rung)) for rung in DECADES], axis=1)
     return ScaleThresholds(_bisect(ladder, excess, within), limit[1], ladder, within)
+
+
+def _exponent(excess: Float[np.ndarray, " rungs"]) -> float:
+    """−d log10(excess)/d(decades) between the two last rungs of an excess well above the floor."""
+    seen = np.flatnonzero((excess > RESOLVED) & (np.array(DECADES) >= LAW_FROM))
+    if seen.size < 2 or seen[-1] - seen[-2] != 1:
+        return np.nan
+    first, last = seen[-2:]
+    return float(np.log10(excess[first] / excess[last]) / (DECADES[last] - DECADES[first]))
 
 
 def _starts(width: int, dim: int, bias: bool):

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 from jaxflow.analysis.rate_study import RateStudy
 from jaxflow.plots.canvas import MEASURED, PREDICTED, new_figure, save
@@ -35,7 +36,7 @@ def draw_rate_studies(studies: dict[str, RateStudy], path: str | Path | None = N
         xscale="log", yscale="log", xlabel="number of data n", ylabel=r"least eigenvalue of $K/n$"
     )
     axes.set_xticks(sizes, [f"{n:g}" for n in sizes])
-    axes.minorticks_off()
+    axes.xaxis.set_minor_locator(NullLocator())
     axes.set_title("Rate of convergence of the limits λ → 0", fontsize=11)
     axes.legend(fontsize=8.5, framealpha=0.95)
     return save(figure, path)

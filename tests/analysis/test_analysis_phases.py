@@ -1,4 +1,4 @@
-"""Predicted phases against the flow: the toy over many scales, and a run with competitors."""
+"""Predicted phases against the flow: the toy over many scales, and three births of a sign."""
 
 import jax
 import numpy as np
@@ -54,16 +54,42 @@ def test_plateaus_of_the_toy(reports):
     assert last[0].distance < 1e-50 and last[2].distance < 1e-12
 
 
+@pytest.fixture(scope="module")
+def shared():
+    """Four data, two births of one sign: neurons are carried through fits that they share."""
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(6), 4, 4)
+    network = jaxflow.init.balanced(jax.random.key(4), 8, 4, scale=1e-30)
+    return jaxflow.gradient_flow(network, data).phases()
+
+
+def test_a_run_whose_neurons_share_data(shared):
+    assert len(shared.exit_times) == 3 and shared.closed_form is None
+    assert np.max(np.abs(shared.exit_errors)) < 1e-10  # tolerance 1e-11 over a time of 256
+    assert [plateau.morse_index for plateau in shared.plateaus] == [8, 6, 1, 0]
+    assert shared.in_order and shared.indices_decrease
+    # what is left of a fit halfway to the next birth, exp(−2 · 0.35 · 18)
+    assert all(abs(p.loss_measured - p.loss) < 1e-10 and p.distance < 1e-5
+               for p in shared.plateaus)  # fmt: skip
+    assert max(p.rate_error for p in shared.plateaus[:3]) < 1e-3
+
+
+def test_the_rate_seen_is_that_of_the_last_birth(shared):
+    found = shared.convergence
+    assert abs(found.last / found.visible - 1) < 1e-6 and found.visible > 1.5 * found.asymptote
+
+
 def test_the_rate_near_the_end_is_the_least_eigenvalue(reports):
     found = reports[1e-100].convergence
     assert abs(found.last / found.asymptote - 1) < 1e-6
-    np.testing.assert_allclose(found.asymptote, np.sqrt(1.25), rtol=1e-10)  # |y| ‖x‖ 2/n, datum 0
+    rates = np.sqrt([1.25, 5.0])  # |y| ‖x‖ 2/n
+    np.testing.assert_allclose(found.rates, rates, rtol=1e-10)
+    assert found.visible == found.asymptote == found.rates[0]
     assert np.nanmin(found.constant) < 1e-30
 
 
 def test_the_report_reads(reports):
     text = str(reports[1e-12])
-    assert "plateau 1" in text and "in the predicted order" in text and "asymptote" in text
+    assert "plateau 1" in text and "in the predicted order" in text and "its least is" in text
 
 
 def test_refuses_what_has_no_phases():
