@@ -13,6 +13,7 @@ from jaxflow.minnorm.interpolator import Interpolator as Interpolator
 from jaxflow.minnorm.minimum import minimum_variation_norm as minimum_variation_norm
 from jaxflow.montecarlo.ensemble import Ensemble as Ensemble
 from jaxflow.montecarlo.ensemble import ensemble as ensemble
+from jaxflow.montecarlo.reading import open_sweep as open_sweep
 from jaxflow.network import ReluNetwork as ReluNetwork
 from jaxflow.theory.jump_process import JumpProcess as JumpProcess
 from jaxflow.theory.jump_process import jump_process as jump_process

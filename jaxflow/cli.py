@@ -7,8 +7,10 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 
+from jaxflow.experiments import SweepReport, replay_sweep
 from jaxflow.experiments import figures as paper_figures
 from jaxflow.experiments import replay as replay_run
+from jaxflow.experiments import sweep as sweep_runs
 from jaxflow.experiments import verify as verify_runs
 from jaxflow.experiments.cases import DEFAULT_DATASETS, DEFAULT_DATASETS_IN_WORDS
 from jaxflow.experiments.scales import DEFAULT_SCALES
@@ -77,18 +79,77 @@ def verify(
 
 
 @app.command
-def replay(
+def sweep(
+    spec: Path,
+    /,
     *,
-    dataset: str,
-    seed: int,
-    scale: str,
-    width: int | None = None,
-    rtol: float = DEFAULT_RTOL,
+    out: Path | None = None,
+    devices: int | None = None,
 ) -> int:
-    """Integrate one run of `jaxflow verify` again, alone, and print all about it.
+    """Integrate a declared product of data sets, widths, scales and seeds, resumably.
+
+    Results go to a folder, chunk by chunk, each as a whole; after an interrupt, a kill or a full
+    disk the same command goes on where it stopped. Ends with a table and a picture, and with exit
+    status 0 if every run is done, 1 if not.
 
     Parameters
     ----------
+    spec
+        TOML file; docs/sweeps.md and examples/sweep.toml show what it may say.
+    out
+        Folder of the results; by default output.path of the specification, or else the name of its
+        file with the ending .sweep.
+    devices
+        Number of local devices; by default all that JAX sees.
+    """
+    report = sweep_runs(spec, out=out, devices=devices, show_progress=True)
+    return _shown(report)
+
+
+@app.command
+def summary(sweep: Path, /) -> int:
+    """Print the table of a sweep and draw its picture, from its folder alone.
+
+    Parameters
+    ----------
+    sweep
+        Folder that `jaxflow sweep` made; the sweep may be still going on.
+    """
+    return _shown(SweepReport.of(sweep))
+
+
+def _shown(report: SweepReport) -> int:
+    print(report)
+    print("Written:", report.draw(report.path / "summary.png"))
+    return report.exit_status
+
+
+@app.command
+def replay(
+    sweep: Path | None = None,
+    /,
+    *,
+    run: int | None = None,
+    picture: Path = Path("jaxflow-replay.png"),
+    dataset: str | None = None,
+    seed: int | None = None,
+    scale: str | None = None,
+    width: int | None = None,
+    rtol: float = DEFAULT_RTOL,
+) -> int:
+    """Integrate one run again, alone, and print all about it.
+
+    A run of `jaxflow sweep` is named by the folder and `--run`; its trajectory is drawn as well. A
+    run of `jaxflow verify` is named by `--dataset`, `--seed`, `--scale` and `--width`.
+
+    Parameters
+    ----------
+    sweep
+        Folder that `jaxflow sweep` made.
+    run
+        Number of the run in the sweep.
+    picture
+        Where to draw the trajectory of a run of a sweep.
     dataset
         As in `jaxflow verify`.
     seed
@@ -100,6 +161,16 @@ def replay(
     rtol
         Error allowed per step.
     """
+    named = {"--dataset": dataset, "--seed": seed, "--scale": scale}
+    if sweep is not None:
+        _require({"--run": run})
+        _refuse({**named, "--width": width}, "a sweep knows its runs by their number")
+        again = replay_sweep(sweep, run)
+        print(again)
+        print("Written:", again.plot(picture))
+        return 0
+    _refuse({"--run": run}, "it needs the folder of a sweep before it")
+    _require(named)
     print(replay_run(dataset, seed=seed, scale=scale, width=width, rtol=rtol))
     return 0
 
@@ -124,6 +195,18 @@ def figures(*names: str, out: Path = Path("."), pdf: bool = False, animate: bool
     for drawing in drawings:
         print(drawing, flush=True)
     return 0
+
+
+def _require(options: dict) -> None:
+    missing = [name for name, value in options.items() if value is None]
+    if missing:
+        raise ValueError(f"{', '.join(missing)}: missing, wanted a value")
+
+
+def _refuse(options: dict, reason: str) -> None:
+    for name, value in options.items():
+        if value is not None:
+            raise ValueError(f"{name}: got {value!r}, wanted none: {reason}")
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -112,8 +112,16 @@ def _haar_frame(key: Array, n: int, d: int):
 
 
 def _signs(key: Array, n: int):
-    signs = jax.random.rademacher(key, (n,), dtype=jnp.float64)
-    if n == 1:
-        return signs
-    both = jnp.abs(jnp.sum(signs)) < n
-    return signs if bool(both) else _signs(jax.random.fold_in(key, 1), n)
+    """Random signs, drawn again until both occur when n ≥ 2."""
+
+    def draw(key):
+        return key, jax.random.rademacher(key, (n,), dtype=jnp.float64)
+
+    def one_sided(carry):
+        return jnp.abs(jnp.sum(carry[1])) == n
+
+    def again(carry):
+        return draw(jax.random.fold_in(carry[0], 1))
+
+    first = draw(key)
+    return first[1] if n == 1 else jax.lax.while_loop(one_sided, again, first)[1]

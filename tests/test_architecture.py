@@ -10,7 +10,7 @@ import jaxflow
 ROOT = Path(jaxflow.__file__).parent
 FLOORS = [
     {"precision"},
-    {"validation"},
+    {"validation", "scales"},
     {"dataset"},
     {"network"},
     {"modes", "init", "datasets"},

@@ -135,7 +135,7 @@ def run_all(
 
     def work(piece):
         part = jax.tree.map(lambda leaf: leaf[piece], (networks, dataset if own_data else None))
-        result = _integrate_batch(part[0], part[1] if own_data else dataset, settings)
+        result = integrate_batch(part[0], part[1] if own_data else dataset, settings)
         result = jax.tree.map(np.asarray, result)
         if progress is not None:
             progress(min(batch, runs - int(piece[0])))
@@ -149,7 +149,8 @@ def run_all(
 
 
 @eqx.filter_jit
-def _integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
+def integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
+    """Integrate one batch in lockstep; may be called while a program is traced."""
     own_data = dataset.x.ndim == 3
     axes = (0, 0 if own_data else None)
     return jax.vmap(lambda net, data: _summarise(net, data, settings), axes)(networks, dataset)
