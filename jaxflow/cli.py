@@ -121,6 +121,8 @@ def summary(sweep: Path, /) -> int:
 def _shown(report: SweepReport) -> int:
     print(report)
     print("Written:", report.draw(report.path / "summary.png"))
+    if report.interrupted:
+        leave_at_once(report.exit_status)
     return report.exit_status
 
 

@@ -87,7 +87,7 @@ class Family:
             return FIXED[self.kind][0]()
         if self.given:
             name, x, y = self.given
-            return Dataset(np.array(x), np.array(y), name=name)
+            return Dataset(x, y, name=name)
         x, y = _random_arrays(self.kind, self.sizes, np.uint32(self.first + draw))
         return Dataset(np.asarray(x), np.asarray(y), name=self.name)
 

@@ -160,7 +160,7 @@ def _none(place: str) -> Section:
 
 def _words(known: Mapping):
     def read(name: str, value: object) -> tuple[str, ...]:
-        return several(word_of(tuple(known)))(name, value) if value != [] else ()
+        return several(word_of(tuple(known)))(name, value) if value not in ([], ()) else ()
 
     return read
 

@@ -9,6 +9,7 @@ file that common tools read.
 
 import json
 import os
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -139,11 +140,11 @@ class Store:
         """
         return decode(self.file(chunk.number), chunk, names)
 
-    def done(self, names: tuple[str, ...]):
+    def done(self, names: tuple[str, ...]) -> Iterator[tuple[Chunk, Values]]:
         """Every chunk that is done with chosen quantities, one at a time."""
-        for number in range(self.plan.chunks):
-            if self.has(number):
-                chunk = self.plan.chunk(number)
+        for folder in sorted((self.path / "chunks").glob("*")):
+            for file in sorted(folder.glob("*.nc")):
+                chunk = self.plan.chunk(int(file.stem))
                 yield chunk, self.read(chunk, names)
 
     def changed_versions(self) -> list[str]:

@@ -26,7 +26,7 @@ class Tally:
     Attributes:
         status: number of runs for each family, width, scale and status.
         ended, mean, squares: number, mean and sum of squared deviations of the variation norm of
-            the runs that came to an end.
+            the runs that came to an end with a finite one.
     """
 
     plan: Plan
@@ -46,8 +46,9 @@ class Tally:
         if "variation_norm" not in values:
             return
         for index in np.unique(scale):
-            here = (scale == index) & np.isin(values["status"], ENDED)
-            self._merge((*chunk.block.index, index), values["variation_norm"][here])
+            norms = values["variation_norm"]
+            here = (scale == index) & np.isin(values["status"], ENDED) & np.isfinite(norms)
+            self._merge((*chunk.block.index, index), norms[here])
 
     def _merge(self, place: tuple, norms: Float[np.ndarray, " k"]) -> None:
         """Mean and squared deviations of two samples together.
