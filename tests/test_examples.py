@@ -118,6 +118,13 @@ def test_extremal_directions(tmp_path, monkeypatch, capsys):
     run_here(monkeypatch, "extremal_directions.py", picture)
     printed = capsys.readouterr().out
     assert "ExtremalDirections: 7" in printed and "end in direction" in printed
+
+
+def test_overparametrisation(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.png"
+    study = run_here(monkeypatch, "overparametrisation.py", picture, 20, 50)["study"]
+    shares = [study.probability(0, j)[0] for j in range(len(study.widths[0]))]
+    assert shares[0] < 0.3 and shares[-1] > 0.7
     assert picture.stat().st_size > 10_000
 
 
