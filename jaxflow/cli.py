@@ -85,6 +85,7 @@ def sweep(
     *,
     out: Path | None = None,
     devices: int | None = None,
+    cluster: str | None = None,
 ) -> int:
     """Integrate a declared product of data sets, widths, scales and seeds, resumably.
 
@@ -101,8 +102,11 @@ def sweep(
         file with the ending .sweep.
     devices
         Number of local devices; by default all that JAX sees.
+    cluster
+        Address or scheduler file of a Dask cluster that does the work, such as tcp://host:8786;
+        needs the extra jaxflow[cluster].
     """
-    report = sweep_runs(spec, out=out, devices=devices, show_progress=True)
+    report = sweep_runs(spec, out=out, devices=devices, cluster=cluster, show_progress=True)
     return _shown(report)
 
 

@@ -1,18 +1,21 @@
 """A declared product of runs, integrated chunk by chunk, resumable at any moment."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from jaxflow.experiments.sweep_progress import sweep_progress
 from jaxflow.experiments.sweep_report import SweepReport
+from jaxflow.montecarlo.cluster import cluster_results, require_distributed
 from jaxflow.montecarlo.devices import integrator
 from jaxflow.montecarlo.families import check_given
 from jaxflow.montecarlo.local import local_results
+from jaxflow.montecarlo.plan import Plan
 from jaxflow.montecarlo.spec import Spec, spec_of
 from jaxflow.montecarlo.store import Store
 from jaxflow.montecarlo.tally import Tally
-from jaxflow.montecarlo.work import Integrate
+from jaxflow.montecarlo.work import Integrate, Values
 from jaxflow.precision import require_float64
 
 
@@ -21,6 +24,7 @@ def sweep(
     *,
     out: str | Path | None = None,
     devices: int | None = None,
+    cluster: str | None = None,
     show_progress: bool = False,
     integrate: Integrate | None = None,
 ) -> SweepReport:
@@ -35,6 +39,8 @@ def sweep(
         out: the folder of the results; by default `output.path` of the specification, or else the
             name of its file with the ending `.sweep`, in the current folder.
         devices: number of local devices to use; by default all.
+        cluster: address or scheduler file of a Dask cluster that does the work; by default it is
+            done here. Needs the extra `cluster`.
         show_progress: whether to report on the terminal.
         integrate: what integrates stacked networks; by default `jaxflow.ensemble`'s on all devices.
 
@@ -44,18 +50,22 @@ def sweep(
     Raises:
         ValueError: a specification with unknown keys, wrong values or an empty product, or one that
             differs from the folder's; nothing has been integrated then.
-        OSError: the folder cannot be written; what is in it stays intact.
+        OSError: the folder cannot be written, or a cluster went away; what is in the folder stays
+            intact.
     """
     require_float64()
     checked = spec_of(spec)
     check_given(checked.families)
-    integrate = integrate or integrator(devices)
+    if cluster is not None and (devices is not None or integrate is not None):
+        raise ValueError("devices: got a choice together with cluster, wanted only one of them: "
+                         "workers use all devices that they see")  # fmt: skip
+    engine = _engine(integrate, devices, cluster)
     store = Store.create_or_continue(_folder(spec, checked, out), checked)
     with store.alone():
         if show_progress and store.changed_versions():
             print("Other versions now, noted in every chunk:", *store.changed_versions(),
                   sep="\n  ", file=sys.stderr)  # fmt: skip
-        interrupted = _go_on(store, integrate, show_progress)
+        interrupted = _go_on(store, engine, show_progress)
     return SweepReport.of(store.path, interrupted)
 
 
@@ -67,7 +77,18 @@ def _folder(source: str | Path | Mapping, spec: Spec, out: str | Path | None) ->
     return Path(Path(source).with_suffix(".sweep").name)
 
 
-def _go_on(store: Store, integrate: Integrate, show_progress: bool) -> bool:
+Engine = Callable[[Plan, Iterable[int]], Generator[tuple[int, Values]]]
+"""Integrates chunks and yields each one as it is finished."""
+
+
+def _engine(integrate: Integrate | None, devices: int | None, cluster: str | None) -> Engine:
+    if cluster is not None:
+        require_distributed()
+        return partial(cluster_results, address=cluster)
+    return partial(local_results, integrate=integrate or integrator(devices))
+
+
+def _go_on(store: Store, engine: Engine, show_progress: bool) -> bool:
     """Integrate what is missing; whether that was interrupted."""
     counts = Tally(store.plan)
     with sweep_progress(store, show_progress) as advance:
@@ -75,7 +96,7 @@ def _go_on(store: Store, integrate: Integrate, show_progress: bool) -> bool:
             counts.add(chunk, values)
         advance(counts, 0)
         missing = (number for number in range(store.plan.chunks) if not store.has(number))
-        results = local_results(store.plan, missing, integrate)
+        results = engine(store.plan, missing)
         try:
             for number, values in results:
                 store.write(number, values)

@@ -6,7 +6,7 @@ from itertools import islice
 from threading import Event
 
 from jaxflow.montecarlo.plan import Plan
-from jaxflow.montecarlo.work import Integrate, Values, integrate_chunk
+from jaxflow.montecarlo.work import ChunkWork, Integrate, Values
 
 AHEAD = 2
 """Chunks under way together, so that no core waits for the end of one or for the disk."""
@@ -23,14 +23,14 @@ def local_results(
 
     When the consumer stops, the batches under way are the last ones.
     """
-    stopped = Event()
+    stopped, chunk_work = Event(), ChunkWork(plan, integrate)
 
     def between_batches(_: int) -> None:
         if stopped.is_set():
             raise Abandoned
 
     def work(number: int) -> tuple[int, Values]:
-        return number, integrate_chunk(plan, number, integrate, between_batches)
+        return number, chunk_work(number, between_batches)
 
     pool, numbers = ThreadPoolExecutor(AHEAD), iter(numbers)
 

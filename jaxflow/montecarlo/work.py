@@ -1,6 +1,7 @@
 """The work of one chunk: initialise, integrate, summarise."""
 
 from collections.abc import Callable
+from threading import Lock
 from typing import Protocol
 
 import equinox as eqx
@@ -53,6 +54,29 @@ def integrate_chunk(
     if spec.trajectories:
         values |= trajectories_of(spec, starts, data, np.asarray(ends.end_time), chunk.count, batch)
     return values
+
+
+class ChunkWork:
+    """The work of all chunks of a plan, to be called from several threads.
+
+    The first chunk of every block goes alone, so that its program is compiled once.
+    """
+
+    def __init__(self, plan: Plan, integrate: Integrate):
+        self.plan, self.integrate = plan, integrate
+        self._alone = {block.index: Lock() for block in plan.blocks}
+        self._compiled: set[tuple[int, int]] = set()
+
+    def __call__(self, number: int, progress: Callable[[int], None] | None = None) -> Values:
+        """Integrate one chunk."""
+        block = self.plan.chunk(number).block.index
+        if block not in self._compiled:
+            with self._alone[block]:
+                if block not in self._compiled:
+                    values = integrate_chunk(self.plan, number, self.integrate, progress)
+                    self._compiled.add(block)
+                    return values
+        return integrate_chunk(self.plan, number, self.integrate, progress)
 
 
 def inputs_of(spec: Spec, chunk: Chunk) -> tuple[ReluNetwork, Dataset, int]:
