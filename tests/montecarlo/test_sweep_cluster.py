@@ -1,5 +1,6 @@
 """A sweep on a Dask cluster of two processes, one of which is killed while it works."""
 
+import json
 import os
 import signal
 import subprocess
@@ -58,8 +59,8 @@ def test_a_worker_is_killed_and_nothing_is_missing(cluster, tmp_path):
 
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         client.wait_for_workers(2)
-        scheduler = tmp_path / "scheduler.json"
-        client.write_scheduler_file(str(scheduler))
+    scheduler = tmp_path / "scheduler.json"
+    scheduler.write_text(json.dumps({"address": cluster.scheduler_address}))
     again = sweep(SPEC, out=tmp_path / "again", cluster=str(scheduler))
     assert again.open().identical(report.open())
     runs = report.open()
