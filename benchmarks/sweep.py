@@ -3,7 +3,8 @@
     python benchmarks/sweep.py [--runs 1024] [--repeats 3]
 
 Overhead: wall and processor time of `jaxflow.experiments.sweep` over those of `jaxflow.ensemble`
-for as many runs of the same kind (toy, m = 60, λ = 1e-6), both compiled before, in turn, medians.
+for as many runs of the same kind (toy, m = 60, λ = 1e-6) in chunks of 128, both compiled before, in
+turn, medians.
 Memory: largest resident size of a process that plans a sweep and finishes a few chunks of it, for
 specifications of 10^3, 10^6 and 10^9 runs (toy, m = 4); most of it is the compiler's.
 """
@@ -31,7 +32,7 @@ CHUNKS = 8
 """Chunks finished by the process whose memory is measured."""
 
 
-def specification(seeds: int, width: int = WIDTH, chunk: int = 256) -> dict:
+def specification(seeds: int, width: int = WIDTH, chunk: int = 128) -> dict:
     """A sweep over initialisations of the toy."""
     runs = {"width": width, "scale": SCALE, "seeds": seeds}
     return {"data": [{"family": "toy"}], "runs": runs, "output": {"chunk": chunk}}

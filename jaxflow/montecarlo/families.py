@@ -184,13 +184,10 @@ def check_given(families: tuple[Family, ...]) -> None:
 
 
 def _refuse_twice(place: str, families: list[Family]) -> None:
-    for number, family in enumerate(families):
-        for other in families[:number]:
-            apart = (
-                family.first + family.draws <= other.first
-                or other.first + other.draws <= family.first
+    names = [family.name for family in families]
+    for name in names:
+        if names.count(name) > 1:
+            raise ValueError(
+                f"{place}: got the family {name!r} twice, wanted every one once; one table can "
+                f"hold all its draws"
             )
-            if family.name == other.name and not (family.kind in RANDOM and apart):
-                raise ValueError(
-                    f"{place}: got the data set {family.label(0)!r} twice, wanted every one once"
-                )

@@ -1,6 +1,7 @@
 """The work of one chunk: initialise, integrate, summarise."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from threading import Lock
 from typing import Protocol
 
@@ -59,7 +60,7 @@ def integrate_chunk(
 class ChunkWork:
     """The work of all chunks of a plan, to be called from several threads.
 
-    The first chunk of every block goes alone, so that its program is compiled once.
+    The first batch of every block goes alone, so that its program is compiled once.
     """
 
     def __init__(self, plan: Plan, integrate: Integrate):
@@ -68,15 +69,31 @@ class ChunkWork:
         self._compiled: set[tuple[int, int]] = set()
 
     def __call__(self, number: int, progress: Callable[[int], None] | None = None) -> Values:
-        """Integrate one chunk."""
+        """Integrate one chunk; `progress` is called with the number of runs just finished."""
         block = self.plan.chunk(number).block.index
-        if block not in self._compiled:
-            with self._alone[block]:
-                if block not in self._compiled:
-                    values = integrate_chunk(self.plan, number, self.integrate, progress)
-                    self._compiled.add(block)
-                    return values
-        return integrate_chunk(self.plan, number, self.integrate, progress)
+        if block in self._compiled:
+            return integrate_chunk(self.plan, number, self.integrate, progress)
+        place = self._alone[block]
+        place.acquire()
+        held = [place]
+
+        def open_to_others() -> None:
+            with suppress(IndexError):  # whoever comes first opens
+                held.pop().release()
+
+        def batch_done(count: int) -> None:
+            if not self.plan.spec.trajectories:  # their own program is still to be compiled
+                self._compiled.add(block)
+                open_to_others()
+            if progress is not None:
+                progress(count)
+
+        try:
+            values = integrate_chunk(self.plan, number, self.integrate, batch_done)
+            self._compiled.add(block)
+            return values
+        finally:
+            open_to_others()
 
 
 def inputs_of(spec: Spec, chunk: Chunk) -> tuple[ReluNetwork, Dataset, int]:

@@ -55,11 +55,11 @@ REFUSED = {
         "data[0].draws: got -2",
     ),
     "n > d": (spec(data=[{"family": "orthogonal", "n": [1, 3], "d": 2}]), "data[0].n: got 3 with"),
-    "same data": (spec(data=[{"family": "toy"}] * 2), "data: got the data set 'toy' twice"),
-    "same draws": (
+    "same data": (spec(data=[{"family": "toy"}] * 2), "data: got the family 'toy' twice"),
+    "same family": (
         spec(data=[{"family": "orthogonal", "n": 2, "d": [2, 3], "draws": 3},
                    {"family": "orthogonal", "n": 2, "d": 3, "draws": {"first": 2, "count": 1}}]),
-        "data: got the data set 'orthogonal-2-3-2' twice",
+        "data: got the family 'orthogonal-2-3' twice",
     ),
     "zero row": (spec(data=[GIVEN | {"x": [[0, 0], [1, 1]]}]), "data 'mine', x: got a zero row"),
     "ragged x": (spec(data=[GIVEN | {"x": [[1.0], [1, 1]]}]), "data 'mine', x: got"),

@@ -2,6 +2,8 @@
 
 import errno
 import json
+import time
+from collections import Counter
 
 import jax
 import numpy as np
@@ -213,3 +215,18 @@ def test_reading_chosen_quantities(finished):
         jaxflow.open_sweep(finished.path, ["los"])
     with pytest.raises(ValueError, match="wanted a folder that `jaxflow sweep` made"):
         jaxflow.open_sweep(finished.path / "chunks")
+
+
+def test_the_first_batch_of_every_program_goes_alone(tmp_path):
+    """Otherwise chunks that begin together would compile the same program more than once."""
+    firsts, compiled = Counter(), set()
+
+    def integrate(networks, dataset, settings, *, batch, progress):
+        shape = (networks.width, networks.dim, dataset.y.shape[-1])
+        firsts[shape] += shape not in compiled
+        time.sleep(0.01)
+        compiled.add(shape)
+        return ends_of(networks, dataset, settings, batch=batch, progress=progress)
+
+    assert sweep(spec(tmp_path / "out"), integrate=integrate).complete
+    assert len(firsts) == 6 and set(firsts.values()) == {1}
