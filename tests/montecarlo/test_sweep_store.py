@@ -230,3 +230,23 @@ def test_the_first_batch_of_every_program_goes_alone(tmp_path):
 
     assert sweep(spec(tmp_path / "out"), integrate=integrate).complete
     assert len(firsts) == 6 and set(firsts.values()) == {1}
+
+
+def test_a_file_appears_by_one_renaming_when_it_is_on_the_disk(tmp_path, monkeypatch):
+    path, content, events = tmp_path / "chunk.nc", b"0" * 100_000, []
+    fsync, replace = chunk_file.os.fsync, chunk_file.os.replace
+
+    def on_disk(handle):
+        events.append(("on disk", path.exists()))
+        fsync(handle)
+
+    def renamed(source, target):
+        assert source.read_bytes() == content and source.suffix == chunk_file.UNFINISHED
+        events.append(("renamed", target.exists()))
+        replace(source, target)
+
+    monkeypatch.setattr(chunk_file.os, "fsync", on_disk)
+    monkeypatch.setattr(chunk_file.os, "replace", renamed)
+    chunk_file.put(path, content)
+    assert events == [("on disk", False), ("renamed", False), ("on disk", True)]
+    assert path.read_bytes() == content and list(tmp_path.iterdir()) == [path]
