@@ -26,7 +26,7 @@ data = jaxflow.datasets.gaussian_teacher(jax.random.key(0), n, d, 6)
 network = jaxflow.init.balanced(jax.random.key(1), width, d, scale=1e-20)
 started = time.perf_counter()
 run = jaxflow.gradient_flow(
-    network, data, np.linspace(0, end, 81), rtol=1e-8, max_events=200_000, max_steps=1_000_000
+    network, data, np.linspace(0, end, 201), rtol=1e-8, max_events=200_000, max_steps=1_000_000
 )
 print(run)
 print(f"  {time.perf_counter() - started:.0f} s, compilation included")

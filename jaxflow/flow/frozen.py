@@ -12,15 +12,15 @@ Hence dev(T) is at most the sum over neurons of (‖z_j(0)‖² + ‖z_j(T)‖²
 only lose terms, and ‖X‖_op ‖r‖/n ≥ ‖D_j‖ for any inputs.
 """
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
-from jaxflow.flow.coordinates import State, hidden_parts, log_norms
+from jaxflow.flow.coordinates import State, log_norms
 from jaxflow.flow.field import log_scale_field
+from jaxflow.flow.flight import Flight, due_times, simultaneous
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
@@ -28,17 +28,6 @@ from jaxflow.flow.switching import die, settle
 from jaxflow.network import LOG2
 
 NEWTON_STEPS = 8
-TOGETHER = 1e-14
-"""Preactivations of a normalised neuron this small at its event are zero, too."""
-
-
-class Flight(eqx.Module):
-    """Neurons on their own clocks: each has done its changes of mode up to its time."""
-
-    clock: Float[Array, " m"]
-    state: State
-    modes: Modes
-    log: DeathTable | EventBuffer
 
 
 def frozen_flow(
@@ -60,7 +49,7 @@ def frozen_flow(
 
     def plan(flight: Flight):
         spin = rotation(flight.state, driving_force(problem, flight.modes, r))
-        due = _due(problem, flight.modes, spin)
+        due = due_times(problem, flight.modes, spin)
         return spin, due, jnp.minimum(limit.reachable(flight, spin), stop)
 
     def anyone_due(carry):
@@ -137,19 +126,10 @@ class _Limit:
         return jnp.where(within, end, self.start)
 
 
-def _due(problem: Problem, modes: Modes, spin: Rotation) -> Float[Array, "m n"]:
-    """Time until each pair changes its mode. While sliding, α is constant."""
-    if modes.slide is None:
-        return jnp.where(modes.active, spin.zero_times(problem.span, jnp.ones(())), jnp.inf)
-    times = spin.zero_times(problem.span, jnp.where(modes.active, 1.0, -1.0))
-    fixed = modes.slide.free | modes.slide.resting | ~problem.boundaries.is_leader
-    return jnp.where(fixed, jnp.inf, times)
-
-
 def _change_modes(problem, flight: Flight, r, moving, tau, moved: State, due) -> Flight:
     """Carry out the event of every moving neuron at its own time."""
     clock = jnp.where(moving, flight.clock + tau, flight.clock)
-    hit = moving[:, None] & jnp.isfinite(due) & _simultaneous(problem, moved, tau, due)
+    hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
     moved = jnp.where(moving[:, None], moved, flight.state)
     if flight.modes.slide is None:
         state, modes, log = die(flight.modes, flight.log, moved, clock, hit)
@@ -160,12 +140,6 @@ def _change_modes(problem, flight: Flight, r, moving, tau, moved: State, due) ->
             problem, flight.modes, flight.log, moved, velocity, clock, r, still, hit, never
         )
     return Flight(clock, state, modes, log)
-
-
-def _simultaneous(problem, moved, tau, due):
-    """Pairs that change at the neuron's event: the first, and others that are zero there, too."""
-    u = problem.span.preactivations(hidden_parts(moved)) / problem.span.norms()
-    return (due <= tau[:, None]) | ((jnp.abs(u) <= TOGETHER) & (due <= 1.001 * tau[:, None]))
 
 
 def _log_expm1(x):

@@ -38,6 +38,7 @@ def gradient_flow(
     max_steps: int = 100_000,
     max_events: int = 20_000,
     solver: diffrax.AbstractERK | None = None,
+    closed_form: bool = True,
 ) -> Trajectory:
     """Integrate the gradient flow dw_j/dt = a_j D_j, da_j/dt = ⟨w_j, D_j⟩ from t = 0.
 
@@ -59,6 +60,8 @@ def gradient_flow(
             needs more ends with the status `event limit`.
         solver: an explicit Runge-Kutta method of diffrax with first-same-as-last stages, such as
             `diffrax.Tsit5()`; by default Dormand-Prince 8(7).
+        closed_form: False leaves all to the solver, as a check on the closed forms; slower, and
+            slower the smaller the scale.
 
     Returns:
         A `Trajectory`; its `status` says how the run ended, and no numerical outcome raises.
@@ -69,7 +72,7 @@ def gradient_flow(
     Source: arXiv 2206.00939, equation 2.
     """
     require_pair(network, dataset)
-    settings = settings_of(rtol, horizon, max_steps, solver, max_events)
+    settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     if ts is not None:
         times = save_times(ts)
         run = _fly(network, dataset, settings, times)
@@ -158,7 +161,7 @@ def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane
     )
 
 
-def settings_of(rtol, horizon, max_steps, solver=None, max_events=0) -> Settings:
+def settings_of(rtol, horizon, max_steps, solver=None, max_events=0, closed_form=True) -> Settings:
     """Checked settings; an absent horizon is infinite here and replaced by `longest_time`.
 
     Raises:
@@ -170,6 +173,7 @@ def settings_of(rtol, horizon, max_steps, solver=None, max_events=0) -> Settings
         max_steps=positive_integer("max_steps", max_steps),
         max_events=max_events and positive_integer("max_events", max_events),
         solver=_solver(solver),
+        closed_form=closed_form,
     )
 
 

@@ -1,4 +1,4 @@
-"""The whole run: closed form while the residual is frozen, the solver in between, to the end."""
+"""The whole run: closed forms where they hold, the solver in between, to the end."""
 
 from dataclasses import replace
 
@@ -8,8 +8,11 @@ from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import Balance, State
+from jaxflow.flow.decoupled import decoupled_flow, is_decoupled, time_of_fit
 from jaxflow.flow.ending import Evidence, evidence
-from jaxflow.flow.field import residual, vector_field
+from jaxflow.flow.feedback import feedback_flow
+from jaxflow.flow.field import outputs, residual, vector_field
+from jaxflow.flow.flight import Flight
 from jaxflow.flow.frozen import allows, frozen_flow
 from jaxflow.flow.lane import Lane, Record, no_counts, not_landing
 from jaxflow.flow.log import empty_log
@@ -20,6 +23,8 @@ from jaxflow.flow.stepping import attempt_step
 
 WORTHWHILE = 4.0
 """Freeze the residual only where that covers this many steps of the solver."""
+EARLY = 1e-6
+"""Outputs this small, relative to the labels, leave all data on the first plateau."""
 
 
 def take_off(
@@ -47,8 +52,8 @@ def integrate(
 ) -> tuple[Lane, Record]:
     """Integrate to the last save time, or without save times to the end that evidence gives.
 
-    The loop alternates legs of two kinds: neurons on their own in closed form as long as the
-    residual may be frozen, then steps of the solver until it may be frozen again.
+    The loop alternates legs of two kinds: closed forms as long as their bounds allow them, then
+    steps of the solver until they do again.
     """
     record = Record(
         jnp.array(0),
@@ -58,14 +63,15 @@ def integrate(
     carry = _note(problem, settings, ts, (lane, record))
 
     def fly(carry):
-        carry = _closed_form_leg(problem, settings, ts, carry)
+        if settings.closed_form:
+            carry = _closed_form_leg(problem, settings, ts, carry)
         return _solver_leg(problem, settings, ts, carry)
 
     return jax.lax.while_loop(lambda c: c[0].running, fly, carry)
 
 
 def _closed_form_leg(problem, settings, ts, carry):
-    """Freeze the residual from one stop to the next until the bound forbids it."""
+    """Closed forms from one stop to the next, until the bounds forbid all of them."""
 
     def wanted(carry):
         return carry[0].running & ~carry[0].thawed
@@ -73,28 +79,79 @@ def _closed_form_leg(problem, settings, ts, carry):
     def glide(carry):
         lane, record = carry
         stop = _next_stop(settings, ts, record)
-        r = frozen_residual(problem, settings, lane)
-        r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
-        tolerance = settings.frozen_tolerance
-        end, flight = frozen_flow(
-            problem, lane.modes, lane.state, lane.log, r, lane.t, stop, tolerance
-        )
-        counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
-        moved = replace(
-            lane, t=end, state=flight.state, modes=flight.modes, log=flight.log, counts=counts
-        )
-        lane = _where(end > lane.t, moved, lane)
-        lane = replace(lane, thawed=end < stop)
+        if lane.modes.slide is None:
+            lane = _decoupled_piece(problem, settings, lane, stop, seek=ts.shape[0] == 0)
+        lane = _frozen_piece(problem, settings, lane, stop)
+        if lane.modes.slide is None:
+            lane = _feedback_piece(problem, settings, lane, stop)
+        lane = replace(lane, thawed=lane.t < stop)
         return _where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
 
     return jax.lax.while_loop(wanted, glide, carry)
+
+
+def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
+    r = frozen_residual(problem, settings, lane)
+    r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
+    tolerance = settings.frozen_tolerance
+    end, flight = frozen_flow(problem, lane.modes, lane.state, lane.log, r, lane.t, stop, tolerance)
+    return _flown(lane, end, flight)
+
+
+def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
+    """On the first plateau, where no datum is fitted and all outputs are small."""
+    size = jnp.abs(problem.y)
+    early = jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * jnp.max(size))
+
+    def fly():
+        end, flight = feedback_flow(
+            problem,
+            lane.modes,
+            lane.state,
+            lane.log,
+            lane.t,
+            stop,
+            settings.frozen_tolerance,
+        )
+        return _flown(lane, end, flight)
+
+    return jax.lax.cond(early & (lane.t < stop), fly, lambda: lane)
+
+
+def _decoupled_piece(problem, settings, lane: Lane, stop, seek: bool) -> Lane:
+    """Where every neuron sees a single datum at most; to the fit, if the end is sought."""
+
+    def fly():
+        fit = lane.t + time_of_fit(problem, lane.modes, lane.state, settings.rtol)
+        target = jnp.minimum(stop, fit) if seek else stop
+        end, flight = decoupled_flow(
+            problem,
+            lane.modes,
+            lane.state,
+            lane.log,
+            lane.t,
+            target,
+            settings.frozen_tolerance,
+        )
+        return _flown(lane, end, flight)
+
+    return jax.lax.cond(is_decoupled(lane.modes) & (lane.t < stop), fly, lambda: lane)
+
+
+def _flown(lane: Lane, end, flight: Flight) -> Lane:
+    """The lane after a leg in closed form, if it came anywhere."""
+    counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
+    moved = replace(
+        lane, t=end, state=flight.state, modes=flight.modes, log=flight.log, counts=counts
+    )
+    return _where(end > lane.t, moved, lane)
 
 
 def _solver_leg(problem, settings, ts, carry):
     """Steps of the solver until the residual may be frozen for a worthwhile time."""
 
     def wanted(carry):
-        return carry[0].running & carry[0].thawed
+        return carry[0].running & (carry[0].thawed | (not settings.closed_form))
 
     def step(carry):
         lane, record = carry
@@ -120,11 +177,14 @@ def frozen_residual(problem: Problem, settings: Settings, lane: Lane) -> Float[A
 
 def _calm(problem, settings, lane: Lane, stop):
     """Whether the residual may be frozen; on general inputs only where all is at rest."""
+    if not settings.closed_form:
+        return jnp.array(False)
     if lane.modes.slide is not None:
         return _at_rest(problem, settings, lane, stop)
     r = frozen_residual(problem, settings, lane)
     duration = WORTHWHILE * lane.step
-    return allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+    calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+    return calm | is_decoupled(lane.modes)
 
 
 def _at_rest(problem, settings, lane: Lane, stop):

@@ -9,8 +9,8 @@ from jaxflow.flow.solver import UnrolledDopri8
 
 DEFAULT_RTOL = 1e-11
 SMALLEST_RTOL = 1e-14
-FROZEN_SHARE = 0.05
-"""Share of the tolerance that freezing the residual may use up."""
+FROZEN_SHARE = 0.005
+"""Share of the tolerance that one piece in closed form may use up."""
 
 
 class Settings(eqx.Module):
@@ -23,6 +23,7 @@ class Settings(eqx.Module):
         max_events: room for changes of activation on general inputs; 0 only counts them.
         max_steps: number of attempted steps after which the run gives up.
         solver: a diffrax explicit Runge-Kutta method with an error estimate.
+        closed_form: whether to use closed forms where their error bounds allow them.
     """
 
     rtol: Float[Array, ""]
@@ -30,6 +31,7 @@ class Settings(eqx.Module):
     max_events: int = eqx.field(static=True, default=0)
     max_steps: int = eqx.field(static=True, default=100_000)
     solver: diffrax.AbstractERK = eqx.field(default_factory=UnrolledDopri8)
+    closed_form: bool = eqx.field(static=True, default=True)
 
     @property
     def frozen_tolerance(self) -> Float[Array, ""]:

@@ -1,0 +1,180 @@
+"""Closed form of the coupled flow where every neuron is active on a single datum at most.
+
+Orthogonal inputs. Let the neurons that see datum k see no other, z±_j = a_j ± p_jk, and
+R = ‖x_k‖ r_k/n. Then dz±_j/dt = ±R z±_j for all of them, so that with θ = ∫R dt, E = exp(2θ),
+
+    z±_j = z±_j(0) exp(±θ),   h_k = A E − B/E,   A = ‖x_k‖/4 Σ_j z+_j(0)²,   B likewise with z−,
+    dE/dt = 2 κ (y_k E − A E² + B),   κ = ‖x_k‖/n,
+
+a Riccati equation. With y_k > 0 (else E becomes 1/E, and A and B change places),
+g = sqrt(y_k² + 4AB) and q = (y_k + g)/2, the function V = E + B/q obeys dV/dt = 2κ V (g − A V):
+
+    V(t) = g V(0)/(A V(0) (1 − exp(−τ)) + g exp(−τ)),   τ = 2 κ g t.
+
+θ is monotone. Neurons whose coordinate p_jk shrinks to zero die on the way, at a θ in closed form.
+They are left out of A and B, which costs at most κ t ‖x_k‖ Σ |a_j p_jk| over them, t being the time
+of the last death: this is held against the tolerance. The toy example of arXiv 2206.00939 is of
+this kind once its early changes of mode are over.
+"""
+
+import equinox as eqx
+import jax.numpy as jnp
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Bool, Float
+
+from jaxflow.flow.activation import Modes
+from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
+from jaxflow.flow.field import residual
+from jaxflow.flow.flight import Flight
+from jaxflow.flow.problem import Problem
+from jaxflow.flow.rotation import rotation
+from jaxflow.flow.switching import die
+
+WELL_CONDITIONED = 0.1
+"""E = V − B/q loses no digits while B/q is at most this."""
+FITTED = 0.25
+"""Share of the tolerance that residuals may have at the time of the fit."""
+
+
+def is_decoupled(modes: Modes) -> Bool[Array, ""]:
+    """Whether no neuron is active on more than one datum."""
+    return jnp.all(jnp.sum(modes.active, axis=1) <= 1)
+
+
+def decoupled_flow(
+    problem: Problem,
+    modes: Modes,
+    state: State,
+    log,
+    start: Float[Array, ""],
+    stop: Float[Array, ""],
+    tolerance: Float[Array, ""],
+) -> tuple[Float[Array, ""], Flight]:
+    """Follow all neurons from `start` to `stop`, deaths included.
+
+    Returns the time reached, which is `start` where the closed form does not apply.
+    """
+    onward = jnp.sign(residual(problem, modes, state))
+    spin = rotation(state, jnp.where(modes.active, onward, 0.0))
+    doom = spin.zero_times(problem.span, jnp.ones(()))
+    doom = jnp.where(modes.active, doom, jnp.inf)
+    first = riccati(problem, modes, state, jnp.isinf(doom))
+    far = first.angle(stop - start)
+    solution = riccati(problem, modes, state, doom >= far)
+    reached = solution.angle(stop - start)
+    deaths = doom < reached
+    times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
+    neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=0)
+    allowed = (
+        is_decoupled(modes)
+        & jnp.array_equal(deaths, doom < far)
+        & jnp.all(solution.sound)
+        & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
+    )
+    angle = jnp.min(jnp.where(modes.active, jnp.minimum(doom, reached), jnp.inf), axis=1)
+    angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
+    moved = spin.at(log_norms(state), angle)
+    clock = start + jnp.sum(times, axis=1)
+    left, modes, log = die(modes, log, moved, clock, deaths)
+    end = jnp.where(allowed, stop, start)
+    return end, Flight(jnp.full(state.shape[0], stop), left, modes, log)
+
+
+def time_of_fit(problem: Problem, modes: Modes, state: State, rtol) -> Float[Array, ""]:
+    """Time until every datum that a lasting neuron sees is fitted to a share of the tolerance."""
+    onward = jnp.sign(residual(problem, modes, state))
+    spin = rotation(state, jnp.where(modes.active, onward, 0.0))
+    lasting = jnp.isinf(spin.zero_times(problem.span, jnp.ones(())))
+    return jnp.max(riccati(problem, modes, state, lasting).fit(FITTED * rtol))
+
+
+def _weight_of(problem: Problem, state: State, pairs: Bool[Array, "m n"]) -> Float[Array, " n"]:
+    """‖x_k‖ Σ_j |a_j p_jk| over some pairs."""
+    size = jnp.exp(2 * log_norms(state)) * jnp.abs(output_parts(state))
+    product = size[:, None] * jnp.abs(hidden_parts(state))
+    return problem.span.norms() * jnp.sum(jnp.where(pairs, product, 0.0), axis=0)
+
+
+class Riccati(eqx.Module):
+    """E(t) of every datum, in logarithms, with the label made positive.
+
+    Attributes:
+        log_a, log_b: log A, log B; −inf where there are none.
+        y: |y_k|.
+        kappa: ‖x_k‖/n.
+    """
+
+    log_a: Float[Array, " n"]
+    log_b: Float[Array, " n"]
+    y: Float[Array, " n"]
+    kappa: Float[Array, " n"]
+
+    @property
+    def sound(self) -> Bool[Array, " n"]:
+        """Whether the formulas lose no digits here; data without neurons are at rest."""
+        nobody = jnp.isinf(self.log_a) & jnp.isinf(self.log_b)
+        return nobody | (self.log_b - jnp.log(self._q) <= jnp.log(WELL_CONDITIONED))
+
+    @property
+    def _g(self):
+        return jnp.sqrt(self.y**2 + 4 * jnp.exp(self.log_a + self.log_b))
+
+    @property
+    def _q(self):
+        return jnp.maximum((self.y + self._g) / 2, 1e-300)
+
+    @property
+    def _log_start(self):
+        return jnp.log1p(jnp.exp(self.log_b) / self._q)
+
+    def angle(self, t: Float[Array, ""]) -> Float[Array, " n"]:
+        """|θ_k(t)|."""
+        log_g = jnp.log(jnp.maximum(self._g, 1e-300))
+        tau = 2 * self.kappa * self._g * t
+        grown = jnp.where(tau > 0, -jnp.expm1(-tau), 1e-300)
+        born = self.log_a + self._log_start + jnp.log(grown)
+        log_v = self._log_start + log_g - jnp.logaddexp(born, log_g - tau)
+        log_e = log_v + jnp.log1p(-jnp.exp(self.log_b - jnp.log(self._q) - log_v))
+        return jnp.where(tau > 0, jnp.abs(log_e) / 2, 0.0)
+
+    def time(self, angle: Float[Array, "m n"]) -> Float[Array, "m n"]:
+        """The time at which |θ_k| reaches a value that it does reach."""
+        onward = jnp.where(self._room(self._log_start) >= 0, 2.0, -2.0)
+        log_v = jnp.logaddexp(onward * angle, self.log_b - jnp.log(self._q))
+        passed = jnp.log(jnp.abs(self._room(self._log_start) / self._room(log_v)))
+        return (log_v - self._log_start + passed) / (2 * self.kappa * jnp.maximum(self._g, 1e-300))
+
+    def _room(self, log_v):
+        return self._g - jnp.exp(self.log_a + log_v)
+
+    def fit(self, tolerance: Float[Array, ""]) -> Float[Array, " n"]:
+        """The time at which the residual is `tolerance` times the label; 0 for data not seen."""
+        room = jnp.abs(self._room(self._log_start))
+        tau = jnp.log(jnp.maximum(room, 1e-300)) - jnp.log(tolerance)
+        tau = tau - self.log_a - self._log_start
+        usable = jnp.isfinite(self.log_a) & (self.y > 0)
+        rate = 2 * self.kappa * jnp.where(usable, self._g, 1.0)
+        return jnp.where(usable, jnp.maximum(tau, 0.0) / rate, 0.0)
+
+
+def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "m n"]) -> Riccati:
+    """The equation of every datum, driven by the pairs that are `counted`."""
+    norms = problem.span.norms()
+    pairs = modes.active & counted
+    eta, omega = output_parts(state)[:, None], hidden_parts(state)
+    sums = [_log_sum(problem, state, jnp.where(pairs, eta + s * omega, 0.0)) for s in (1, -1)]
+    positive = problem.y >= 0
+    return Riccati(
+        log_a=jnp.where(positive, sums[0], sums[1]),
+        log_b=jnp.where(positive, sums[1], sums[0]),
+        y=jnp.abs(problem.y),
+        kappa=norms / problem.n,
+    )
+
+
+def _log_sum(problem: Problem, state: State, z: Float[Array, "m n"]) -> Float[Array, " n"]:
+    """log of ‖x_k‖/4 Σ_j exp(2ρ_j) z_jk²."""
+    seen = z != 0
+    exponents = 2 * log_norms(state)[:, None] + jnp.log(jnp.where(seen, z, 1.0) ** 2)
+    total = logsumexp(jnp.where(seen, exponents, -jnp.inf), axis=0)
+    return total + jnp.log(problem.span.norms() / 4)

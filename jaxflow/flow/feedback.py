@@ -1,0 +1,258 @@
+"""The early phase with the feedback of the outputs on the forces, to first order.
+
+Orthogonal inputs, all neurons small, so that r = y + δ(t) with small δ = −h. The neurons are first
+followed with r = y (see `frozen`), which gives h, and thereby δ, with a relative error of the order
+of δ. Then they are followed again, each between its own changes of mode in the frame that rotates
+with the frozen force D = G e: with η ± ⟨ω, e⟩ = 2 c± exp(±Gt), the rest q of ω, and
+δR_k = δ_k ‖x_k‖/n split along e and across,
+
+    dc±/dt = ±δR_∥ c± + ½ exp(∓Gt) ⟨q, δR⟩,   dq/dt = (c₊ exp(Gt) + c₋ exp(−Gt)) δR_⊥.
+
+The first term is integrated exactly, the others to first order by Gauss's formula, with δ as a
+Chebyshev series. The force is continuous at a death, so that its time may be corrected afterwards
+and nothing else.
+
+Error. With b the bound of `frozen` on the effect of first order, what is neglected is about b²,
+which is kept below the tolerance. The series resolves an h that grows by exp(10), and smooths the kinks that deaths make in it, which have
+the size of h at the start.
+"""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.scipy.special import logsumexp
+from jaxtyping import Array, Float
+
+from jaxflow.flow.activation import Modes, driving_force
+from jaxflow.flow.coordinates import (
+    State,
+    assemble,
+    hidden_parts,
+    log_norms,
+    output_parts,
+)
+from jaxflow.flow.field import log_scale_field
+from jaxflow.flow.flight import Flight, due_times, simultaneous
+from jaxflow.flow.problem import Problem
+from jaxflow.flow.rotation import Rotation, rotation
+from jaxflow.flow.switching import die
+from jaxflow.network import LOG2
+
+DEGREE = 12
+"""Of the Chebyshev series of δ."""
+NODES = 10
+"""Of Gauss's formula on each piece of a neuron's way."""
+GROWTH = 10.0
+"""The largest growth of log h that the series resolves."""
+KINKS = 1e-5
+"""What the series leaves of the kinks of h."""
+NEWTON_STEPS = 8
+
+
+def feedback_flow(
+    problem: Problem,
+    modes: Modes,
+    state: State,
+    log,
+    start: Float[Array, ""],
+    stop: Float[Array, ""],
+    tolerance: Float[Array, ""],
+) -> tuple[Float[Array, ""], Flight]:
+    """Follow every neuron until `stop` or as long as the effect of δ is small.
+
+    Returns the time reached, which is `start` where nothing is allowed, and the neurons there.
+    """
+    end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
+    clock = jnp.full(state.shape[0], start)
+    delta = _Series.fitted(
+        start, end, lambda t: -_outputs_at(problem, Flight(clock, state, modes, log), end, t)
+    )
+    return end, _follow(problem, Flight(clock, state, modes, log), end, delta)
+
+
+def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
+    """The time up to which first order is enough, by Newton's method on the logarithm of b."""
+    rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=-1)
+    weight = 2 * log_norms(state) - LOG2
+    top = jnp.maximum(jnp.max(rate), 1e-300)
+    reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
+
+    def bound(span):
+        growth = 2 * rate * span
+        grown = jnp.where(growth > 30, growth, jnp.log(jnp.expm1(jnp.minimum(growth, 30.0))))
+        total = logsumexp(weight + grown)
+        share = jnp.exp(weight + grown - jnp.where(jnp.isfinite(total), total, 0.0))
+        return reach + jnp.log(span) + total, 1 / span + 2 * jnp.sum(share * rate)
+
+    at_start = reach - jnp.log(top) + logsumexp(weight)
+    log_tolerance = jnp.log(tolerance)
+    goal = jnp.minimum(0.5 * log_tolerance, jnp.maximum(at_start, log_tolerance) + GROWTH)
+
+    def newton(_, span):
+        value, slope = bound(span)
+        change = (goal - value) / slope
+        return jnp.maximum(span + jnp.where(jnp.isfinite(change), change, 0.0), 0.2 * span)
+
+    guess = jnp.maximum(goal - at_start, 0.1) / (2 * top)
+    span = jax.lax.fori_loop(0, NEWTON_STEPS, newton, guess)
+    small = at_start + jnp.log(KINKS) <= log_tolerance
+    found = (bound(span)[0] <= goal + 0.1) & jnp.isfinite(span)
+    return jnp.where(small & found, start + span, start)
+
+
+class _Series:
+    """δR_k(t) = ‖x_k‖ δ_k(t)/n by its Chebyshev coefficients, shape (DEGREE + 1, n)."""
+
+    def __init__(self, start, end, coefficients):
+        self.start, self.end, self.coefficients = start, end, coefficients
+
+    @classmethod
+    def fitted(cls, start, end, values):
+        """Through the Chebyshev points of the interval."""
+        angles = (np.arange(DEGREE + 1) + 0.5) * np.pi / (DEGREE + 1)
+        transform = np.cos(np.outer(np.arange(DEGREE + 1), angles)) * 2 / (DEGREE + 1)
+        transform[0] /= 2
+        times = start + (end - start) * (1 + np.cos(angles)) / 2
+        return cls(start, end, transform @ values(times))
+
+    def at(self, t: Float[Array, "m g"], k: int) -> Float[Array, "m g"]:
+        """δR_k at many times, by Clenshaw's recurrence."""
+        span = jnp.where(self.end > self.start, self.end - self.start, 1.0)
+        x = 2 * (t - self.start) / span - 1
+        later, latest = jnp.zeros_like(x), jnp.zeros_like(x)
+        for c in self.coefficients[:0:-1, k]:
+            later, latest = 2 * x * later - latest + c, later
+        return x * later - latest + self.coefficients[0, k]
+
+
+def _walk(problem: Problem, flight: Flight, end, advance, carry):
+    """Take all neurons to `end`, from one change of mode to the next, each on its own clock.
+
+    `advance(flight, carry, spin, tau, until, due, moving)` moves every neuron by `tau`; the piece
+    counts for times before `until`, which is infinite in the last one.
+    """
+
+    def plan(flight):
+        force = driving_force(problem, flight.modes, problem.y)
+        spin = rotation(flight.state, force)
+        return spin, due_times(problem, flight.modes, spin)
+
+    def anyone_due(items):
+        flight, _, _, due = items
+        return jnp.any(flight.clock + jnp.min(due, axis=-1) < end)
+
+    def leg(items):
+        flight, carry, spin, due = items
+        tau = jnp.min(due, axis=-1)
+        moving = flight.clock + tau < end
+        tau = jnp.where(moving, tau, 0.0)
+        flight, carry = advance(flight, carry, spin, tau, tau, due, moving)
+        return flight, carry, *plan(flight)
+
+    items = jax.lax.while_loop(anyone_due, leg, (flight, carry, *plan(flight)))
+    flight, carry, spin, due = items
+    tau = jnp.maximum(end - flight.clock, 0.0)
+    forever, nobody = jnp.full_like(tau, jnp.inf), jnp.zeros(tau.shape, bool)
+    return advance(flight, carry, spin, tau, forever, due, nobody)
+
+
+def _outputs_at(problem: Problem, flight: Flight, end, times) -> Float[Array, "g n"]:
+    """‖x_k‖ h_k/n at given times, with r = y."""
+    norms = problem.span.norms()
+
+    def advance(flight, total, spin: Rotation, tau, until, due, moving):
+        since = times - flight.clock[:, None]
+        inside = (since >= 0) & (since < until[:, None])
+        v = jnp.exp(-spin.rate[:, None] * jnp.where(inside, since, 0.0))
+        rho = log_norms(flight.state)[:, None]
+        size = jnp.where(inside, jnp.exp(2 * rho) / v**2, 0.0)
+        growing, decaying = spin.growing[:, None], spin.decaying[:, None] * v**2
+        output = size * (growing + decaying)
+        along = output * (growing - decaying)
+        active = flight.modes.active
+        direction = jnp.where(active, spin.direction, 0.0)
+        constant = jnp.where(active, spin.constant, 0.0)
+        total = total + along.T @ direction + (output * v).T @ constant
+        moved = spin.at(log_norms(flight.state), tau)
+        return _changed(problem, flight, moved, tau, due, moving), total
+
+    start = jnp.zeros((times.shape[0], problem.n))
+    _, total = _walk(problem, flight, end, advance, start)
+    return total * norms**2 / problem.n
+
+
+def _changed(problem, flight: Flight, moved: State, tau, due, moving) -> Flight:
+    """Deaths at the end of a frozen piece."""
+    hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
+    state, modes, log = die(flight.modes, flight.log, moved, flight.clock + tau, hit)
+    return Flight(flight.clock + tau, state, modes, log)
+
+
+def _follow(problem: Problem, flight: Flight, end, delta: _Series) -> Flight:
+    """All neurons with the feedback, up to `end`."""
+
+    def advance(flight, carry, spin, tau, _, due, moving):
+        frozen = spin.at(log_norms(flight.state), tau)
+        hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, frozen, tau, due)
+        turned = _with_feedback(flight, spin, tau, delta)
+        moved = turned.at(log_norms(flight.state), tau)
+        moved, late = _to_the_death(problem, flight.modes, moved, hit)
+        clock = flight.clock + tau + late
+        state, modes, log = die(flight.modes, flight.log, moved, clock, hit)
+        return Flight(clock, state, modes, log), carry
+
+    flight, _ = _walk(problem, flight, end, advance, ())
+    return _overdue(problem, flight, end)
+
+
+def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotation:
+    """The rotation whose constants c±, q are those at the end of the piece."""
+    points, weights = np.polynomial.legendre.leggauss(NODES)
+    since = tau[:, None] * (1 + points) / 2
+    weight = tau[:, None] * weights / 2
+    times = flight.clock[:, None] + since
+    v = jnp.exp(-spin.rate[:, None] * since)
+    active = flight.modes.active
+    plain, falling, rising = [], [], []
+    for k in range(active.shape[1]):
+        dr = jnp.where(active[:, k, None], weight * delta.at(times, k), 0.0)
+        plain.append(jnp.sum(dr, axis=1))
+        falling.append(jnp.sum(dr * v, axis=1))
+        rising.append(jnp.sum(dr / v, axis=1))
+    plain, falling, rising = (jnp.stack(parts, axis=1) for parts in (plain, falling, rising))
+    e, q = spin.direction, spin.constant
+
+    def across(integral):
+        return integral - jnp.sum(integral * e, axis=1)[:, None] * e
+
+    theta = jnp.sum(plain * e, axis=1)
+    growing = spin.growing * jnp.exp(theta) + 0.5 * jnp.sum(q * falling, axis=1)
+    decaying = spin.decaying * jnp.exp(-theta) + 0.5 * jnp.sum(q * rising, axis=1)
+    turned = spin.growing[:, None] * across(rising) + spin.decaying[:, None] * across(falling)
+    return Rotation(spin.rate, e, growing, decaying, jnp.where(active, q + turned, q))
+
+
+def _to_the_death(problem: Problem, modes: Modes, moved: State, hit):
+    """Newton's correction of the time of death, and the state there."""
+    omega = hidden_parts(moved)
+    velocity = log_scale_field(driving_force(problem, modes, problem.y), moved)
+    falling = hidden_parts(velocity)
+    late = jnp.where(hit & (falling < 0), -omega / jnp.where(falling < 0, falling, -1.0), jnp.inf)
+    late = jnp.min(late, axis=1)
+    late = jnp.where(jnp.isfinite(late), late, 0.0)
+    shifted = moved + late[:, None] * velocity
+    return shifted, late
+
+
+def _overdue(problem: Problem, flight: Flight, end) -> Flight:
+    """Pairs that died within the error of the frozen flow before the end."""
+    omega = hidden_parts(flight.state)
+    overdue = flight.modes.active & (omega < 0)
+    velocity = log_scale_field(driving_force(problem, flight.modes, problem.y), flight.state)
+    falling = hidden_parts(velocity)
+    early = jnp.where(overdue & (falling < 0), omega / jnp.where(falling < 0, falling, -1.0), 0.0)
+    early = jnp.max(early, axis=1)
+    omega = jnp.where(overdue, 0.0, omega)
+    state = assemble(log_norms(flight.state), output_parts(flight.state), omega)
+    state, modes, log = die(flight.modes, flight.log, state, end - early, overdue)
+    return Flight(jnp.full_like(flight.clock, end), state, modes, log)
