@@ -32,8 +32,6 @@ from jaxflow.flow.switching import die
 
 WELL_CONDITIONED = 0.1
 """E = V − B/q loses no digits while B/q is at most this."""
-FITTED = 0.25
-"""Share of the tolerance that residuals may have at the time of the fit."""
 
 
 def is_decoupled(modes: Modes) -> Bool[Array, ""]:
@@ -49,43 +47,37 @@ def decoupled_flow(
     start: Float[Array, ""],
     stop: Float[Array, ""],
     tolerance: Float[Array, ""],
+    sought: Float[Array, ""],
 ) -> tuple[Float[Array, ""], Flight]:
-    """Follow all neurons from `start` to `stop`, deaths included.
+    """Follow all neurons from `start`, deaths included, to `stop` or to a residual of `sought`.
 
-    Returns the time reached, which is `start` where the closed form does not apply.
+    `sought` is relative to the labels; zero leads to `stop`. Returns the time reached, which is
+    `start` where the closed form does not apply.
     """
     onward = jnp.sign(residual(problem, modes, state))
     spin = rotation(state, jnp.where(modes.active, onward, 0.0))
     doom = spin.zero_times(problem.span, jnp.ones(()))
     doom = jnp.where(modes.active, doom, jnp.inf)
     first = riccati(problem, modes, state, jnp.isinf(doom))
-    far = first.angle(stop - start)
+    span = jnp.minimum(stop - start, first.time_of_fit(sought))
+    far = first.angle(span)
     solution = riccati(problem, modes, state, doom >= far)
-    reached = solution.angle(stop - start)
+    reached = solution.angle(span)
     deaths = doom < reached
     times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
     neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=0)
     allowed = (
-        is_decoupled(modes)
-        & jnp.array_equal(deaths, doom < far)
+        jnp.all(deaths == (doom < far))
         & jnp.all(solution.sound)
         & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
     )
     angle = jnp.min(jnp.where(modes.active, jnp.minimum(doom, reached), jnp.inf), axis=1)
     angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
     moved = spin.at(log_norms(state), angle)
-    clock = start + jnp.sum(times, axis=1)
-    left, modes, log = die(modes, log, moved, clock, deaths)
-    end = jnp.where(allowed, stop, start)
-    return end, Flight(jnp.full(state.shape[0], stop), left, modes, log)
-
-
-def time_of_fit(problem: Problem, modes: Modes, state: State, rtol) -> Float[Array, ""]:
-    """Time until every datum that a lasting neuron sees is fitted to a share of the tolerance."""
-    onward = jnp.sign(residual(problem, modes, state))
-    spin = rotation(state, jnp.where(modes.active, onward, 0.0))
-    lasting = jnp.isinf(spin.zero_times(problem.span, jnp.ones(())))
-    return jnp.max(riccati(problem, modes, state, lasting).fit(FITTED * rtol))
+    left, modes, log = die(modes, log, moved, start + jnp.sum(times, axis=1), deaths)
+    end = jnp.where(span < stop - start, start + span, stop)
+    clock = jnp.full(state.shape[0], end)
+    return jnp.where(allowed, end, start), Flight(clock, left, modes, log)
 
 
 def _weight_of(problem: Problem, state: State, pairs: Bool[Array, "m n"]) -> Float[Array, " n"]:
@@ -147,14 +139,14 @@ class Riccati(eqx.Module):
     def _room(self, log_v):
         return self._g - jnp.exp(self.log_a + log_v)
 
-    def fit(self, tolerance: Float[Array, ""]) -> Float[Array, " n"]:
-        """The time at which the residual is `tolerance` times the label; 0 for data not seen."""
+    def time_of_fit(self, tolerance: Float[Array, ""]) -> Float[Array, ""]:
+        """The time at which all residuals are `tolerance` times the label; inf for zero."""
         room = jnp.abs(self._room(self._log_start))
         tau = jnp.log(jnp.maximum(room, 1e-300)) - jnp.log(tolerance)
         tau = tau - self.log_a - self._log_start
         usable = jnp.isfinite(self.log_a) & (self.y > 0)
         rate = 2 * self.kappa * jnp.where(usable, self._g, 1.0)
-        return jnp.where(usable, jnp.maximum(tau, 0.0) / rate, 0.0)
+        return jnp.max(jnp.where(usable, jnp.maximum(tau, 0.0) / rate, 0.0))
 
 
 def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "m n"]) -> Riccati:

@@ -13,8 +13,8 @@ Chebyshev series. The force is continuous at a death, so that its time may be co
 and nothing else.
 
 Error. With b the bound of `frozen` on the effect of first order, what is neglected is about b²,
-which is kept below the tolerance. The series resolves an h that grows by exp(10), and smooths the kinks that deaths make in it, which have
-the size of h at the start.
+which is kept below the tolerance. The series resolves an h that grows by exp(10), and smooths the
+kinks that deaths make in it, which have the size of h at the start.
 """
 
 import jax
@@ -128,39 +128,35 @@ class _Series:
 def _walk(problem: Problem, flight: Flight, end, advance, carry):
     """Take all neurons to `end`, from one change of mode to the next, each on its own clock.
 
-    `advance(flight, carry, spin, tau, until, due, moving)` moves every neuron by `tau`; the piece
-    counts for times before `until`, which is infinite in the last one.
+    `advance(flight, carry, spin, tau, until, due)` moves every neuron by `tau`; the piece counts
+    for local times before `until`. Those that arrive at `end` have none due.
     """
 
-    def plan(flight):
-        force = driving_force(problem, flight.modes, problem.y)
-        spin = rotation(flight.state, force)
-        return spin, due_times(problem, flight.modes, spin)
-
-    def anyone_due(items):
-        flight, _, _, due = items
-        return jnp.any(flight.clock + jnp.min(due, axis=-1) < end)
+    def on_the_way(items):
+        return ~items[2]
 
     def leg(items):
-        flight, carry, spin, due = items
-        tau = jnp.min(due, axis=-1)
-        moving = flight.clock + tau < end
-        tau = jnp.where(moving, tau, 0.0)
-        flight, carry = advance(flight, carry, spin, tau, tau, due, moving)
-        return flight, carry, *plan(flight)
+        flight, carry, _ = items
+        spin = rotation(flight.state, driving_force(problem, flight.modes, problem.y))
+        due = due_times(problem, flight.modes, spin)
+        soonest, left = jnp.min(due, axis=-1), end - flight.clock
+        dies = soonest < left
+        tau = jnp.where(dies, soonest, left)
+        until = jnp.where(dies, soonest, jnp.where(left > 0, jnp.inf, 0.0))
+        due = jnp.where(dies[:, None], due, jnp.inf)
+        flight, carry = advance(flight, carry, spin, tau, until, due)
+        clock = jnp.where(dies, flight.clock, end)
+        return Flight(clock, flight.state, flight.modes, flight.log), carry, ~jnp.any(dies)
 
-    items = jax.lax.while_loop(anyone_due, leg, (flight, carry, *plan(flight)))
-    flight, carry, spin, due = items
-    tau = jnp.maximum(end - flight.clock, 0.0)
-    forever, nobody = jnp.full_like(tau, jnp.inf), jnp.zeros(tau.shape, bool)
-    return advance(flight, carry, spin, tau, forever, due, nobody)
+    arrived = end <= flight.clock[0]
+    return jax.lax.while_loop(on_the_way, leg, (flight, carry, arrived))[:2]
 
 
 def _outputs_at(problem: Problem, flight: Flight, end, times) -> Float[Array, "g n"]:
     """‖x_k‖ h_k/n at given times, with r = y."""
     norms = problem.span.norms()
 
-    def advance(flight, total, spin: Rotation, tau, until, due, moving):
+    def advance(flight, total, spin: Rotation, tau, until, due):
         since = times - flight.clock[:, None]
         inside = (since >= 0) & (since < until[:, None])
         v = jnp.exp(-spin.rate[:, None] * jnp.where(inside, since, 0.0))
@@ -174,16 +170,16 @@ def _outputs_at(problem: Problem, flight: Flight, end, times) -> Float[Array, "g
         constant = jnp.where(active, spin.constant, 0.0)
         total = total + along.T @ direction + (output * v).T @ constant
         moved = spin.at(log_norms(flight.state), tau)
-        return _changed(problem, flight, moved, tau, due, moving), total
+        return _changed(problem, flight, moved, tau, due), total
 
     start = jnp.zeros((times.shape[0], problem.n))
     _, total = _walk(problem, flight, end, advance, start)
     return total * norms**2 / problem.n
 
 
-def _changed(problem, flight: Flight, moved: State, tau, due, moving) -> Flight:
+def _changed(problem, flight: Flight, moved: State, tau, due) -> Flight:
     """Deaths at the end of a frozen piece."""
-    hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
+    hit = jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
     state, modes, log = die(flight.modes, flight.log, moved, flight.clock + tau, hit)
     return Flight(flight.clock + tau, state, modes, log)
 
@@ -191,9 +187,9 @@ def _changed(problem, flight: Flight, moved: State, tau, due, moving) -> Flight:
 def _follow(problem: Problem, flight: Flight, end, delta: _Series) -> Flight:
     """All neurons with the feedback, up to `end`."""
 
-    def advance(flight, carry, spin, tau, _, due, moving):
+    def advance(flight, carry, spin, tau, _, due):
         frozen = spin.at(log_norms(flight.state), tau)
-        hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, frozen, tau, due)
+        hit = jnp.isfinite(due) & simultaneous(problem, frozen, tau, due)
         turned = _with_feedback(flight, spin, tau, delta)
         moved = turned.at(log_norms(flight.state), tau)
         moved, late = _to_the_death(problem, flight.modes, moved, hit)

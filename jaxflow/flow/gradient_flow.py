@@ -13,7 +13,6 @@ from jaxflow.flow.integrate import integrate, take_off
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
-from jaxflow.flow.solver import UnrolledDopri8
 from jaxflow.flow.trajectory import Trajectory, events_of, trimmed
 from jaxflow.network import ReluNetwork, require_pair
 from jaxflow.validation import (
@@ -73,11 +72,8 @@ def gradient_flow(
     """
     require_pair(network, dataset)
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
-    if ts is not None:
-        times = save_times(ts)
-        run = _fly(network, dataset, settings, times)
-    else:
-        run = _fly_to_the_end(network, dataset, settings)
+    times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
+    run = _fly(network, dataset, settings, times, jnp.array(False))[0]
     concrete = not (is_traced(run.code) or jnp.ndim(run.code))
     return eqx.tree_at(lambda r: r.events, run, trimmed(run.events)) if concrete else run
 
@@ -102,29 +98,36 @@ def save_times(ts) -> Float[Array, " T"]:
     return times
 
 
+def _times_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings):
+    """Equally spaced times up to the end, which takes a run of its own to find.
+
+    The same compiled program then saves on the way.
+    """
+    blank = jnp.zeros(GRID)
+    end = _fly(network, dataset, settings, blank, jnp.array(True))[1]
+    return jnp.linspace(0.0, end, GRID)
+
+
 @eqx.filter_jit
-def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts) -> Trajectory:
+def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
     plan = launch(network, dataset)
-    lane, record = integrate(plan.problem, settings, _start(plan, settings), ts)
-    return _trajectory(plan, settings, ts, record, lane)
-
-
-@eqx.filter_jit
-def _fly_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings) -> Trajectory:
-    """Once to find the end, and once more to save on the way."""
-    plan, lane = fly(network, dataset, settings)
-    ts = jnp.linspace(0.0, lane.t, GRID)
-    _, record = integrate(plan.problem, settings, _start(plan, settings), ts)
-    return _trajectory(plan, settings, ts, record, lane)
+    settings = _with_horizon(plan, settings)
+    lane = _start(plan, settings)
+    lane, record = integrate(plan.problem, settings, lane, ts, seeking)
+    return _trajectory(plan, settings, ts, record, lane), lane.t
 
 
 def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
     """Integrate to the end that evidence gives, saving nothing on the way; for batches."""
     plan = launch(network, dataset)
+    settings = _with_horizon(plan, settings)
+    lane = _start(plan, settings)
+    return plan, integrate(plan.problem, settings, lane, jnp.zeros(0), seeking=True)[0]
+
+
+def _with_horizon(plan: Launch, settings: Settings) -> Settings:
     horizon = jnp.where(jnp.isfinite(settings.horizon), settings.horizon, longest_time(plan))
-    settings = eqx.tree_at(lambda s: s.horizon, settings, horizon)
-    lane, _ = integrate(plan.problem, settings, _start(plan, settings), jnp.zeros(0))
-    return plan, lane
+    return eqx.tree_at(lambda s: s.horizon, settings, horizon)
 
 
 def _start(plan: Launch, settings: Settings) -> Lane:
@@ -198,7 +201,7 @@ def _horizon(horizon):
 
 def _solver(solver):
     if solver is None:
-        return UnrolledDopri8()
+        return diffrax.Dopri8()
     usable = isinstance(solver, diffrax.AbstractERK) and getattr(solver.tableau, "fsal", False)
     if not usable:
         raise ValueError(

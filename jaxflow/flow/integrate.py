@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import Balance, State
-from jaxflow.flow.decoupled import decoupled_flow, is_decoupled, time_of_fit
+from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.ending import Evidence, evidence
 from jaxflow.flow.feedback import feedback_flow
 from jaxflow.flow.field import outputs, residual, vector_field
@@ -23,6 +23,8 @@ from jaxflow.flow.stepping import attempt_step
 
 WORTHWHILE = 4.0
 """Freeze the residual only where that covers this many steps of the solver."""
+FITTED = 0.25
+"""Share of the tolerance down to which residuals are followed when the end is sought."""
 EARLY = 1e-6
 """Outputs this small, relative to the labels, leave all data on the first plateau."""
 
@@ -48,14 +50,22 @@ def take_off(
 
 
 def integrate(
-    problem: Problem, settings: Settings, lane: Lane, ts: Float[Array, " T"]
+    problem: Problem,
+    settings: Settings,
+    lane: Lane,
+    ts: Float[Array, " T"],
+    seeking: bool | Bool[Array, ""] = False,
 ) -> tuple[Lane, Record]:
-    """Integrate to the last save time, or without save times to the end that evidence gives.
+    """Integrate to the last save time, or when `seeking` to the end that evidence gives.
+
+    When seeking nothing is saved; `ts` may then be empty, or anything of the shape of the save
+    times to come, so that one compiled program serves both.
 
     The loop alternates legs of two kinds: closed forms as long as their bounds allow them, then
     steps of the solver until they do again.
     """
     record = Record(
+        jnp.asarray(seeking),
         jnp.array(0),
         jnp.zeros((ts.shape[0], *lane.state.shape)),
         jnp.zeros((ts.shape[0], *lane.modes.active.shape), dtype=jnp.int8),
@@ -80,14 +90,22 @@ def _closed_form_leg(problem, settings, ts, carry):
         lane, record = carry
         stop = _next_stop(settings, ts, record)
         if lane.modes.slide is None:
-            lane = _decoupled_piece(problem, settings, lane, stop, seek=ts.shape[0] == 0)
-        lane = _frozen_piece(problem, settings, lane, stop)
-        if lane.modes.slide is None:
-            lane = _feedback_piece(problem, settings, lane, stop)
+            flown = _decoupled_piece(problem, settings, lane, stop, record.seeking)
+            stuck = flown.t <= lane.t
+            lane = jax.lax.cond(
+                stuck, lambda: _quiet_piece(problem, settings, lane, stop), lambda: flown
+            )
+        else:
+            lane = _frozen_piece(problem, settings, lane, stop)
         lane = replace(lane, thawed=lane.t < stop)
         return _where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
 
     return jax.lax.while_loop(wanted, glide, carry)
+
+
+def _quiet_piece(problem, settings, lane: Lane, stop) -> Lane:
+    """Frozen residual, and feedback to first order after it."""
+    return _feedback_piece(problem, settings, _frozen_piece(problem, settings, lane, stop), stop)
 
 
 def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
@@ -100,42 +118,31 @@ def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
 
 def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
     """On the first plateau, where no datum is fitted and all outputs are small."""
-    size = jnp.abs(problem.y)
-    early = jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * jnp.max(size))
+    size = jnp.max(jnp.abs(problem.y))
+    early = jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
 
     def fly():
+        tolerance = settings.frozen_tolerance
         end, flight = feedback_flow(
-            problem,
-            lane.modes,
-            lane.state,
-            lane.log,
-            lane.t,
-            stop,
-            settings.frozen_tolerance,
+            problem, lane.modes, lane.state, lane.log, lane.t, stop, tolerance
         )
         return _flown(lane, end, flight)
 
     return jax.lax.cond(early & (lane.t < stop), fly, lambda: lane)
 
 
-def _decoupled_piece(problem, settings, lane: Lane, stop, seek: bool) -> Lane:
+def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
     """Where every neuron sees a single datum at most; to the fit, if the end is sought."""
 
     def fly():
-        fit = lane.t + time_of_fit(problem, lane.modes, lane.state, settings.rtol)
-        target = jnp.minimum(stop, fit) if seek else stop
+        sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
+        tolerance = settings.frozen_tolerance
         end, flight = decoupled_flow(
-            problem,
-            lane.modes,
-            lane.state,
-            lane.log,
-            lane.t,
-            target,
-            settings.frozen_tolerance,
+            problem, lane.modes, lane.state, lane.log, lane.t, stop, tolerance, sought
         )
         return _flown(lane, end, flight)
 
-    return jax.lax.cond(is_decoupled(lane.modes) & (lane.t < stop), fly, lambda: lane)
+    return jax.lax.cond(is_decoupled(lane.modes), fly, lambda: lane)
 
 
 def _flown(lane: Lane, end, flight: Flight) -> Lane:
@@ -200,21 +207,18 @@ def _at_rest(problem, settings, lane: Lane, stop):
 def _next_stop(settings, ts, record: Record):
     if ts.shape[0] == 0:
         return settings.horizon
-    return ts[jnp.minimum(record.saved, ts.shape[0] - 1)]
+    save = ts[jnp.minimum(record.saved, ts.shape[0] - 1)]
+    return jnp.where(record.seeking, settings.horizon, save)
 
 
 def _note(problem, settings, ts, carry):
     """Record the state at a save time, and end the run where there is reason to."""
     lane, record = carry
-    last = ts.shape[0]
-    if last:
-        record = _recorded(ts, lane, record)
-        over = record.saved == last
-    else:
-        over = lane.t >= settings.horizon
+    record = _recorded(ts, lane, record) if ts.shape[0] else record
+    over = jnp.where(record.seeking, lane.t >= settings.horizon, record.saved == ts.shape[0])
     found = _evidence_when_needed(problem, settings, lane, over)
     settled = found.settled(settings.rtol)
-    ends = over if last else over | settled
+    ends = over | (settled & record.seeking)
     status = jnp.where(lane.running & ends, verdict(found, settings), lane.status)
     return replace(lane, status=status, settled=settled), record
 
@@ -222,11 +226,14 @@ def _note(problem, settings, ts, carry):
 def _recorded(ts, lane: Lane, record: Record) -> Record:
     at = jnp.minimum(record.saved, ts.shape[0] - 1)
     left = record.saved < ts.shape[0]
-    due = lane.running & left & (lane.t >= ts[at]) & ~lane.landing.on
+    due = lane.running & left & (lane.t >= ts[at]) & ~lane.landing.on & ~record.seeking
     states = jnp.where(due, lane.state, record.states[at])
     modes = jnp.where(due, lane.modes.codes, record.modes[at])
-    return Record(
-        record.saved + due, record.states.at[at].set(states), record.modes.at[at].set(modes)
+    return replace(
+        record,
+        saved=record.saved + due,
+        states=record.states.at[at].set(states),
+        modes=record.modes.at[at].set(modes),
     )
 
 

@@ -65,8 +65,9 @@ class Lane(eqx.Module):
 
 
 class Record(eqx.Module):
-    """States and modes at the save times reached so far."""
+    """States and modes at the save times reached so far; none when the end is sought."""
 
+    seeking: Bool[Array, ""]
     saved: Int[Array, ""]
     states: Float[Array, "T m q+2"]
     modes: Int[Array, "T m n"]

@@ -104,14 +104,19 @@ def ensemble(
         ValueError: as `jaxflow.init.balanced` and `jaxflow.gradient_flow`; keys that are none.
     """
     keys = _checked_keys(keys)
-
-    def start(key):
-        return init.balanced(key, width, dataset.dim, scale=scale, log_scale=log_scale, bias=bias)
-
-    start(keys[0])
-    networks = eqx.filter_jit(jax.vmap(start))(keys)
+    shape = (width, dataset.dim, bias)
+    init.balanced(keys[0], width, dataset.dim, scale=scale, log_scale=log_scale, bias=bias)
+    given = {"scale": scale} if log_scale is None else {"log_scale": log_scale}
+    networks = _start_all(keys, shape, {name: jnp.asarray(v) for name, v in given.items()})
     settings = settings_of(rtol, horizon, max_steps)
     return run_all(networks, dataset, settings, batch=batch, progress=progress)
+
+
+@eqx.filter_jit
+def _start_all(keys: Array, shape: tuple[int, int, bool], size: dict) -> ReluNetwork:
+    """Balanced initialisations for many keys; one program whatever the scale."""
+    width, dim, bias = shape
+    return jax.vmap(lambda key: init.balanced(key, width, dim, bias=bias, **size))(keys)
 
 
 def run_all(
