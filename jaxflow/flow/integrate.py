@@ -88,7 +88,7 @@ def _closed_form_leg(problem, settings, ts, carry):
 
     def glide(carry):
         lane, record = carry
-        stop = _next_stop(settings, ts, record)
+        stop, before = _next_stop(settings, ts, record), lane.t
         if lane.modes.slide is None:
             flown = _decoupled_piece(problem, settings, lane, stop, record.seeking)
             stuck = flown.t <= lane.t
@@ -97,7 +97,8 @@ def _closed_form_leg(problem, settings, ts, carry):
             )
         else:
             lane = _frozen_piece(problem, settings, lane, stop)
-        lane = replace(lane, thawed=lane.t < stop)
+        again = (lane.t > before) & _is_decoupled(lane)
+        lane = replace(lane, thawed=(lane.t < stop) & ~again)
         return _where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
 
     return jax.lax.while_loop(wanted, glide, carry)
@@ -142,7 +143,11 @@ def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
         )
         return _flown(lane, end, flight)
 
-    return jax.lax.cond(is_decoupled(lane.modes), fly, lambda: lane)
+    return jax.lax.cond(_is_decoupled(lane), fly, lambda: lane)
+
+
+def _is_decoupled(lane: Lane):
+    return is_decoupled(lane.modes) if lane.modes.slide is None else jnp.array(False)
 
 
 def _flown(lane: Lane, end, flight: Flight) -> Lane:
@@ -191,7 +196,7 @@ def _calm(problem, settings, lane: Lane, stop):
     r = frozen_residual(problem, settings, lane)
     duration = WORTHWHILE * lane.step
     calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
-    return calm | is_decoupled(lane.modes)
+    return calm | _is_decoupled(lane)
 
 
 def _at_rest(problem, settings, lane: Lane, stop):
