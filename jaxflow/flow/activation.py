@@ -93,6 +93,19 @@ def sliding_coefficients(slide: Slide, force: Float[Array, "m q"]) -> Float[Arra
     return -jnp.einsum("jkq,jq->jk", slide.dual, force)
 
 
+def along_boundaries(
+    problem: Problem, modes: Modes, vectors: Float[Array, "m q"]
+) -> Float[Array, "m q"]:
+    """The part of vectors that is orthogonal to the inputs on whose boundaries the neurons slide.
+
+    Rounding in ⟨w_j, x_k⟩ = 0 does not shrink when the neuron does, and must not be left to grow
+    beside it.
+    """
+    if modes.slide is None:
+        return vectors
+    return vectors + problem.span.combine(sliding_coefficients(modes.slide, vectors))
+
+
 def driving_force(problem: Problem, modes: Modes, r: Float[Array, " n"]) -> Float[Array, "m q"]:
     """D_j = 1/n Σ_k α_jk r_k x_k in span coordinates (arXiv 2206.00939, equation 2)."""
     if modes.slide is None:

@@ -23,9 +23,10 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes
-from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
+from jaxflow.flow.coordinates import Balance, State, hidden_parts, log_norms, output_parts
 from jaxflow.flow.field import residual
 from jaxflow.flow.flight import Flight
+from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import rotation
 from jaxflow.flow.switching import die
@@ -43,7 +44,8 @@ def decoupled_flow(
     problem: Problem,
     modes: Modes,
     state: State,
-    log,
+    log: DeathTable,
+    balance: Balance,
     start: Float[Array, ""],
     stop: Float[Array, ""],
     tolerance: Float[Array, ""],
@@ -55,11 +57,12 @@ def decoupled_flow(
     `start` where the closed form does not apply.
     """
     onward = jnp.sign(residual(problem, modes, state))
-    spin = rotation(state, jnp.where(modes.active, onward, 0.0))
+    spin = rotation(state, jnp.where(modes.active, onward, 0.0), balance)
     doom = spin.zero_times(problem.span, jnp.ones(()))
     doom = jnp.where(modes.active, doom, jnp.inf)
     first = riccati(problem, modes, state, jnp.isinf(doom))
-    span = jnp.minimum(stop - start, first.time_of_fit(sought))
+    span = jnp.where(sought > 0, first.time_of_fit(sought), jnp.inf)
+    span = jnp.minimum(stop - start, span)
     far = first.angle(span)
     solution = riccati(problem, modes, state, doom >= far)
     reached = solution.angle(span)
@@ -140,7 +143,7 @@ class Riccati(eqx.Module):
         return self._g - jnp.exp(self.log_a + log_v)
 
     def time_of_fit(self, tolerance: Float[Array, ""]) -> Float[Array, ""]:
-        """The time at which all residuals are `tolerance` times the label; inf for zero."""
+        """The time at which all residuals are `tolerance` times the label."""
         room = jnp.abs(self._room(self._log_start))
         tau = jnp.log(jnp.maximum(room, 1e-300)) - jnp.log(tolerance)
         tau = tau - self.log_a - self._log_start

@@ -25,6 +25,7 @@ from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import (
+    Balance,
     State,
     assemble,
     hidden_parts,
@@ -33,6 +34,7 @@ from jaxflow.flow.coordinates import (
 )
 from jaxflow.flow.field import log_scale_field
 from jaxflow.flow.flight import Flight, due_times, simultaneous
+from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
 from jaxflow.flow.switching import die
@@ -53,7 +55,8 @@ def feedback_flow(
     problem: Problem,
     modes: Modes,
     state: State,
-    log,
+    log: DeathTable,
+    balance: Balance,
     start: Float[Array, ""],
     stop: Float[Array, ""],
     tolerance: Float[Array, ""],
@@ -63,11 +66,9 @@ def feedback_flow(
     Returns the time reached, which is `start` where nothing is allowed, and the neurons there.
     """
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
-    clock = jnp.full(state.shape[0], start)
-    delta = _Series.fitted(
-        start, end, lambda t: -_outputs_at(problem, Flight(clock, state, modes, log), end, t)
-    )
-    return end, _follow(problem, Flight(clock, state, modes, log), end, delta)
+    flight = Flight(jnp.full(state.shape[0], start), state, modes, log)
+    delta = _Series.fitted(start, end, lambda t: -_outputs_at(problem, flight, balance, end, t))
+    return end, _follow(problem, flight, balance, end, delta)
 
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
@@ -125,7 +126,7 @@ class _Series:
         return x * later - latest + self.coefficients[0, k]
 
 
-def _walk(problem: Problem, flight: Flight, end, advance, carry):
+def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carry):
     """Take all neurons to `end`, from one change of mode to the next, each on its own clock.
 
     `advance(flight, carry, spin, tau, until, due)` moves every neuron by `tau`; the piece counts
@@ -137,7 +138,7 @@ def _walk(problem: Problem, flight: Flight, end, advance, carry):
 
     def leg(items):
         flight, carry, _ = items
-        spin = rotation(flight.state, driving_force(problem, flight.modes, problem.y))
+        spin = rotation(flight.state, driving_force(problem, flight.modes, problem.y), balance)
         due = due_times(problem, flight.modes, spin)
         soonest, left = jnp.min(due, axis=-1), end - flight.clock
         dies = soonest < left
@@ -152,7 +153,9 @@ def _walk(problem: Problem, flight: Flight, end, advance, carry):
     return jax.lax.while_loop(on_the_way, leg, (flight, carry, arrived))[:2]
 
 
-def _outputs_at(problem: Problem, flight: Flight, end, times) -> Float[Array, "g n"]:
+def _outputs_at(
+    problem: Problem, flight: Flight, balance: Balance, end, times
+) -> Float[Array, "g n"]:
     """‖x_k‖ h_k/n at given times, with r = y."""
     norms = problem.span.norms()
 
@@ -173,7 +176,7 @@ def _outputs_at(problem: Problem, flight: Flight, end, times) -> Float[Array, "g
         return _changed(problem, flight, moved, tau, due), total
 
     start = jnp.zeros((times.shape[0], problem.n))
-    _, total = _walk(problem, flight, end, advance, start)
+    _, total = _walk(problem, flight, balance, end, advance, start)
     return total * norms**2 / problem.n
 
 
@@ -184,7 +187,7 @@ def _changed(problem, flight: Flight, moved: State, tau, due) -> Flight:
     return Flight(flight.clock + tau, state, modes, log)
 
 
-def _follow(problem: Problem, flight: Flight, end, delta: _Series) -> Flight:
+def _follow(problem: Problem, flight: Flight, balance: Balance, end, delta: _Series) -> Flight:
     """All neurons with the feedback, up to `end`."""
 
     def advance(flight, carry, spin, tau, _, due):
@@ -197,7 +200,7 @@ def _follow(problem: Problem, flight: Flight, end, delta: _Series) -> Flight:
         state, modes, log = die(flight.modes, flight.log, moved, clock, hit)
         return Flight(clock, state, modes, log), carry
 
-    flight, _ = _walk(problem, flight, end, advance, ())
+    flight, _ = _walk(problem, flight, balance, end, advance, ())
     return _overdue(problem, flight, end)
 
 

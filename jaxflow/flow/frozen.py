@@ -12,13 +12,15 @@ Hence dev(T) is at most the sum over neurons of (‖z_j(0)‖² + ‖z_j(T)‖²
 only lose terms, and ‖X‖_op ‖r‖/n ≥ ‖D_j‖ for any inputs.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
-from jaxflow.flow.activation import Modes, driving_force
-from jaxflow.flow.coordinates import State, log_norms
+from jaxflow.flow.activation import Modes, along_boundaries, driving_force
+from jaxflow.flow.coordinates import Balance, State, log_norms
 from jaxflow.flow.field import log_scale_field
 from jaxflow.flow.flight import Flight, due_times, simultaneous
 from jaxflow.flow.log import DeathTable, EventBuffer
@@ -35,6 +37,7 @@ def frozen_flow(
     modes: Modes,
     state: State,
     log: DeathTable | EventBuffer,
+    balance: Balance,
     r: Float[Array, " n"],
     start: Float[Array, ""],
     stop: Float[Array, ""],
@@ -48,7 +51,10 @@ def frozen_flow(
     limit = _Limit(problem, modes, state, r, start, tolerance)
 
     def plan(flight: Flight):
-        spin = rotation(flight.state, driving_force(problem, flight.modes, r))
+        force = driving_force(problem, flight.modes, r)
+        spin = rotation(
+            flight.state, force, balance, partial(along_boundaries, problem, flight.modes)
+        )
         due = due_times(problem, flight.modes, spin)
         return spin, due, jnp.minimum(limit.reachable(flight, spin), stop)
 

@@ -88,20 +88,25 @@ def _closed_form_leg(problem, settings, ts, carry):
 
     def glide(carry):
         lane, record = carry
-        stop, before = _next_stop(settings, ts, record), lane.t
-        if lane.modes.slide is None:
-            flown = _decoupled_piece(problem, settings, lane, stop, record.seeking)
-            stuck = flown.t <= lane.t
-            lane = jax.lax.cond(
-                stuck, lambda: _quiet_piece(problem, settings, lane, stop), lambda: flown
-            )
-        else:
-            lane = _frozen_piece(problem, settings, lane, stop)
-        again = (lane.t > before) & _is_decoupled(lane)
+        stop = _next_stop(settings, ts, record)
+        lane, again = _closed_form_piece(problem, settings, lane, stop, record.seeking)
         lane = replace(lane, thawed=(lane.t < stop) & ~again)
         return _where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
 
     return jax.lax.while_loop(wanted, glide, carry)
+
+
+def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
+    """The closed form that serves, and whether to go on with another one before `stop`.
+
+    Pieces of frozen residual must not be strung together, each with an error of its own.
+    """
+    if lane.modes.slide is not None:
+        return _frozen_piece(problem, settings, lane, stop), jnp.array(False)
+    flown = _decoupled_piece(problem, settings, lane, stop, seeking)
+    served, coupled = flown.t > lane.t, ~is_decoupled(lane.modes)
+    lane = jax.lax.cond(served, lambda: flown, lambda: _quiet_piece(problem, settings, lane, stop))
+    return lane, is_decoupled(lane.modes) & (served | coupled)
 
 
 def _quiet_piece(problem, settings, lane: Lane, stop) -> Lane:
@@ -113,7 +118,9 @@ def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
     r = frozen_residual(problem, settings, lane)
     r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
     tolerance = settings.frozen_tolerance
-    end, flight = frozen_flow(problem, lane.modes, lane.state, lane.log, r, lane.t, stop, tolerance)
+    end, flight = frozen_flow(
+        problem, lane.modes, lane.state, lane.log, lane.balance, r, lane.t, stop, tolerance
+    )
     return _flown(lane, end, flight)
 
 
@@ -125,7 +132,7 @@ def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
     def fly():
         tolerance = settings.frozen_tolerance
         end, flight = feedback_flow(
-            problem, lane.modes, lane.state, lane.log, lane.t, stop, tolerance
+            problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance
         )
         return _flown(lane, end, flight)
 
@@ -139,7 +146,7 @@ def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
         sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
         tolerance = settings.frozen_tolerance
         end, flight = decoupled_flow(
-            problem, lane.modes, lane.state, lane.log, lane.t, stop, tolerance, sought
+            problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance, sought
         )
         return _flown(lane, end, flight)
 

@@ -8,11 +8,20 @@ so that a preactivation is exp(Gτ) times a quadratic polynomial in v = exp(−G
 zero is the root of a quadratic.
 """
 
+from collections.abc import Callable
+
 import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.flow.coordinates import State, assemble, hidden_parts, output_parts
+from jaxflow.flow.coordinates import (
+    Balance,
+    State,
+    assemble,
+    hidden_parts,
+    log_norms,
+    output_parts,
+)
 from jaxflow.flow.span import Span
 
 ON_BOUNDARY = 1e-13
@@ -66,14 +75,28 @@ class Rotation(eqx.Module):
         return jnp.where(never, jnp.inf, time)
 
 
-def rotation(state: State, force: Float[Array, "m q"]) -> Rotation:
-    """The closed-form flow of every neuron under constant forces D_j."""
+def rotation(
+    state: State,
+    force: Float[Array, "m q"],
+    balance: Balance,
+    cleaned: Callable[[Float[Array, "m q"]], Float[Array, "m q"]] = lambda rest: rest,
+) -> Rotation:
+    """The closed-form flow of every neuron under constant forces D_j.
+
+    The smaller of η ± s, in which digits cancel, follows from the conserved balance,
+    (η + s)(η − s) = κ + ‖ω − s e‖². A neuron that shrinks for long depends on it.
+    """
     eta, omega = output_parts(state), hidden_parts(state)
     rate = jnp.linalg.norm(force, axis=-1)
     direction = force / jnp.where(rate > 0, rate, 1.0)[:, None]
     along = jnp.sum(omega * direction, axis=-1)
-    constant = omega - along[:, None] * direction
-    return Rotation(rate, direction, (eta + along) / 2, (eta - along) / 2, constant)
+    constant = cleaned(omega - along[:, None] * direction)
+    product = balance.of(log_norms(state)) + jnp.sum(constant**2, axis=-1)
+    plus, minus = eta + along, eta - along
+    shrinks, grows = jnp.abs(plus) < 0.5 * jnp.abs(minus), jnp.abs(minus) < 0.5 * jnp.abs(plus)
+    growing = jnp.where(shrinks, product / jnp.where(shrinks, minus, 1.0), plus)
+    decaying = jnp.where(grows, product / jnp.where(grows, plus, 1.0), minus)
+    return Rotation(rate, direction, growing / 2, decaying / 2, constant)
 
 
 def largest_root_below_one(a, b, c):

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from diffrax import ODETerm
 from jaxtyping import Array, Float
 
-from jaxflow.flow.activation import Modes
+from jaxflow.flow.activation import Modes, along_boundaries
 from jaxflow.flow.coordinates import (
     State,
     assemble,
@@ -33,6 +33,11 @@ NEWTON_ACCEPTS = 1e-7
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
+CROSSED = 1e-14
+"""On general inputs a margin that falls by less than this within a step has not crossed zero."""
+FORGIVEN = 1e-12
+"""A margin at most this far below zero at the start of a step counts from there: the pair was
+settled there, at an event that is located to rounding."""
 LANDING_TRIES = 60
 CLEAN = 3.0
 """Product of step and rate up to which the method damps a decay much as the flow does: the
@@ -59,7 +64,7 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
     outcomes = [
         lambda: _reject(lane, attempt),
-        lambda: _accept(lane, attempt, stop),
+        lambda: _accept(problem, lane, attempt, stop),
         lambda: _aim(settings, lane, attempt, theta),
         lambda: _land(problem, settings, lane, attempt, stop),
     ]
@@ -80,7 +85,8 @@ def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     error = jnp.where(jnp.all(jnp.isfinite(end)) & ~jnp.isnan(error), error, jnp.inf)
     g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, dense["k"][0])
     g1, slope1 = margins_and_slopes(problem, lane.modes, end, dense["k"][-1])
-    return Attempt(length, end, (g0, g1), (slope0, slope1), error, dense)
+    below = jnp.clip(g0, -FORGIVEN, 0.0) if lane.modes.slide is not None else 0.0
+    return Attempt(length, end, (g0 - below, g1 - below), (slope0, slope1), error, dense)
 
 
 def _stable_length(problem: Problem, settings: Settings, lane: Lane):
@@ -114,17 +120,24 @@ def _reject(lane: Lane, attempt: Attempt) -> Lane:
     )
 
 
-def _accept(lane: Lane, attempt: Attempt, stop) -> Lane:
+def _accept(problem: Problem, lane: Lane, attempt: Attempt, stop) -> Lane:
     proposed = attempt.length * jnp.clip(SAFETY * _growth(attempt.error), LEAST, MOST)
     cut = (attempt.length >= stop - lane.t) & ~lane.landing.on
     return replace(
         lane,
         t=jnp.where(cut, stop, lane.t + attempt.length),
-        state=_not_below_zero(lane.modes, restore_invariants(attempt.end, lane.balance)),
+        state=_tidy(problem, lane, attempt.end),
         step=jnp.where(cut | lane.landing.on, jnp.maximum(proposed, lane.step), proposed),
         landing=not_landing(),
         counts=_count(lane.counts, accepted=1),
     )
+
+
+def _tidy(problem: Problem, lane: Lane, state: State) -> State:
+    """The end of a step with what is known to hold: sliding, invariants, signs."""
+    omega = along_boundaries(problem, lane.modes, hidden_parts(state))
+    state = assemble(log_norms(state), output_parts(state), omega)
+    return _not_below_zero(lane.modes, restore_invariants(state, lane.balance))
 
 
 def _not_below_zero(modes: Modes, state: State) -> State:
@@ -144,10 +157,10 @@ def _not_below_zero(modes: Modes, state: State) -> State:
 def _noise(settings: Settings, lane: Lane):
     """How far below zero a margin must be to have crossed.
 
-    Orthogonal inputs: the tolerance, see `_not_below_zero`. In general rounding, as a crossing
-    that is passed over would be an error of first order.
+    Orthogonal inputs: the tolerance, see `_not_below_zero`. In general little more than rounding,
+    as a crossing that is passed over would be an error of first order.
     """
-    return settings.rtol if lane.modes.slide is None else ROUNDING
+    return settings.rtol if lane.modes.slide is None else CROSSED
 
 
 def _aim(settings: Settings, lane: Lane, attempt: Attempt, theta) -> Lane:
@@ -179,7 +192,10 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
     shift = correction.reshape(-1)[pair]
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
     close = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * length, smallest)
-    met = close & ~jnp.any(passed & (slope >= 0))
+    at_start = (length <= smallest) & jnp.any(aimed & (g <= 0) & (slope < 0))
+    shift = jnp.where(at_start, 0.0, shift)
+    pair = jnp.where(at_start, lane.landing.pair, pair)
+    met = (close & ~jnp.any(passed & (slope >= 0))) | at_start
     narrow = ~met & (high - low <= smallest)
     pair = jnp.where(narrow, jnp.argmin(g), pair)
     shift = jnp.where(narrow, 0.0, shift)
@@ -202,7 +218,7 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
         return _arrive(problem, settings, lane, attempt, slope, pair, shift)
 
     what = jnp.where(nothing, 0, jnp.where(met | narrow, 1, 2))
-    return jax.lax.switch(what, [lambda: _accept(lane, attempt, stop), arrive, again])
+    return jax.lax.switch(what, [lambda: _accept(problem, lane, attempt, stop), arrive, again])
 
 
 def _arrive(problem, settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Lane:

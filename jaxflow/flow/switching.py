@@ -11,6 +11,9 @@ from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.modes import boundary_choice, codes, leaving_direction
 
+ORIGIN = 1e-14
+"""A hidden weight this small, beside an output weight of one, is zero at the neuron's event."""
+
 
 def switch_modes(
     problem: Problem,
@@ -71,8 +74,9 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
     free, mode = slide.free[j], slide.mode[j]
     eta, eta_rate = output_parts(state)[j], output_parts(velocity)[j]
     sign = jnp.where(eta != 0, eta, eta_rate)
+    state, at_origin = _at_origin(state, j)
     leaving = free & (low | high)
-    arriving = low & ~free & ~slide.resting[j]
+    arriving = (low | at_origin) & ~free & ~slide.resting[j]
     away = leaving_direction(sign, lines.jump(r), jnp.where(high, 1.0, 0.0))
     onto = jnp.where(mode == codes.ACTIVE, -1, 1)
     direction = jnp.where(leaving, away, jnp.where(arriving, onto, 0)).astype(jnp.int8)
@@ -91,6 +95,16 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
     )
     log = log.add_one(t, j, mode, choice.mode)
     return state, Modes(modes.active.at[j].set(choice.mode == codes.ACTIVE), slide), log
+
+
+def _at_origin(state: State, j: Int[Array, ""]) -> tuple[State, Bool[Array, ""]]:
+    """Whether neuron j passes w = 0, where it meets all boundaries at once; exactly zero then.
+
+    A neuron that slides on a line through the origin does, if |a_j| > ‖w_j‖ by however little.
+    """
+    omega = hidden_parts(state)[j]
+    passes = jnp.linalg.norm(omega) <= ORIGIN
+    return state.at[j, 2:].set(jnp.where(passes, 0.0, omega)), passes
 
 
 def _onto_boundaries(problem: Problem, state: State, j: Int[Array, ""], dual) -> State:
