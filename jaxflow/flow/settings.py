@@ -5,8 +5,6 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.flow.solver import UnrolledDopri8
-
 DEFAULT_RTOL = 1e-11
 SMALLEST_RTOL = 1e-14
 FROZEN_SHARE = 0.005
@@ -30,7 +28,7 @@ class Settings(eqx.Module):
     horizon: Float[Array, ""]
     max_events: int = eqx.field(static=True, default=0)
     max_steps: int = eqx.field(static=True, default=100_000)
-    solver: diffrax.AbstractERK = eqx.field(default_factory=UnrolledDopri8)
+    solver: diffrax.AbstractERK = eqx.field(default_factory=diffrax.Dopri8)
     closed_form: bool = eqx.field(static=True, default=True)
 
     @property
