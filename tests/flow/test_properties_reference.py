@@ -10,8 +10,8 @@ import jaxflow
 LAST = 26
 """Save times compared: up to t = 9."""
 RTOL = 1e-12
-"""Below the bounds of the comparison: errors add up over a run, and an event time has the error of a
-margin over its slope."""
+"""Below the bounds of the comparison: errors add up over a run, and an event time has the error of
+a margin over its slope."""
 
 
 def perturbed(run):
