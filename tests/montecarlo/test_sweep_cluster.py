@@ -16,9 +16,11 @@ from jaxflow.experiments import sweep
 
 distributed = pytest.importorskip("distributed")
 
+RUNS = 1200
+
 SPEC = {
     "data": [{"family": "toy"}],
-    "runs": {"width": 4, "scale": "1e-3", "seeds": 400},
+    "runs": {"width": 4, "scale": "1e-3", "seeds": RUNS},
     "output": {"chunk": 8, "batch": 4},
 }
 
@@ -40,10 +42,12 @@ def cluster(tmp_path_factory):
 def kill_one_at_work(cluster, out, done: list):
     """Wait until a worker is at work and some chunks are there; kill it with SIGKILL."""
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
+        pids, busy = client.run(os.getpid), []
         while len(children.chunks(out)) < 3:
-            time.sleep(0.01)
-        busy = [address for address, tasks in client.processing().items() if tasks]
-        [pid] = client.run(os.getpid, workers=busy[:1]).values()
+            time.sleep(0.001)
+        while not busy and len(children.chunks(out)) < RUNS // 8:
+            busy = [address for address, tasks in client.processing().items() if tasks]
+        pid = pids[busy[0]]
         os.kill(pid, signal.SIGKILL)
         done.append((pid, len(children.chunks(out))))
 
@@ -55,7 +59,7 @@ def test_a_worker_is_killed_and_nothing_is_missing(cluster, tmp_path):
     report = sweep(SPEC, out=out, cluster=cluster.scheduler_address)
     killer.join()
     [(_, chunks_then)] = killed
-    assert chunks_then < 50 and report.complete and report.planned == 400
+    assert chunks_then < RUNS // 8 and report.complete and report.planned == RUNS
 
     with distributed.Client(cluster.scheduler_address, set_as_default=False) as client:
         client.wait_for_workers(2)
