@@ -20,11 +20,12 @@ def draw(curves: dict, path: str) -> None:
     ):
         axis.plot(measured["sizes"], measured["seconds"], color="#1b4f8a", marker="o", label="run")
         axis.plot(measured["sizes"], measured["setup_s"], color="#e08a1e", marker="s",
-                  linestyle="--", label="set-up")  # fmt: skip
+                  linestyle="", label="compilation")  # fmt: skip
         axis.set(xscale="log", yscale="log", xlabel=LABELS[name])
         axis.set_title(f"run ~ size^{measured['slope']:.2f}", fontsize=10)
         axis.grid(True, color="0.92", linewidth=0.6)
         if name == "scale":
+            axis.set_xticks([1.0, 1e-100, 1e-200, 1e-300])
             axis.invert_xaxis()
     figure.axes[0].set_ylabel("seconds")
     figure.axes[0].legend(frameon=False)
