@@ -150,11 +150,7 @@ def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
         )
         return _flown(lane, end, flight)
 
-    return jax.lax.cond(_is_decoupled(lane), fly, lambda: lane)
-
-
-def _is_decoupled(lane: Lane):
-    return is_decoupled(lane.modes) if lane.modes.slide is None else jnp.array(False)
+    return jax.lax.cond(is_decoupled(lane.modes), fly, lambda: lane)
 
 
 def _flown(lane: Lane, end, flight: Flight) -> Lane:
@@ -203,7 +199,7 @@ def _calm(problem, settings, lane: Lane, stop):
     r = frozen_residual(problem, settings, lane)
     duration = WORTHWHILE * lane.step
     calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
-    return calm | _is_decoupled(lane)
+    return calm | is_decoupled(lane.modes)
 
 
 def _at_rest(problem, settings, lane: Lane, stop):
