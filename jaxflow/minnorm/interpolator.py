@@ -26,7 +26,7 @@ class Excess(eqx.Module):
     network with these outputs, the excess V − V*(h) lies in [lower, upper]. Where the network
     interpolates, V*(h) is the minimum of the data set itself.
 
-    Args:
+    Attributes:
         norm: variation norm V of the network.
         estimate: V − value − Σ_k β_k (h_k − y_k), the excess to first order in the residual.
         lower: V − value − label_change, or zero if that is negative.
@@ -61,7 +61,7 @@ class Interpolator(eqx.Module):
 
         |Σ_k β_k max(⟨w, x_k⟩, 0)| ≤ 1 for every unit vector w,   lower_bound = Σ_k β_k y_k.
 
-    Args:
+    Attributes:
         dataset: the data set.
         value: variation norm of `network`.
         network: the interpolating network, every neuron balanced, |a_j| = ‖w_j‖.
