@@ -9,7 +9,7 @@ import jaxflow
 
 ROOT = Path(jaxflow.__file__).parent
 FLOORS = [
-    {"precision"},
+    {"precision", "programs"},
     {"validation", "scales"},
     {"dataset"},
     {"network"},

@@ -15,6 +15,7 @@ from jaxflow.experiments.cases import Case, Start
 from jaxflow.flow.settings import Settings
 from jaxflow.montecarlo.ensemble import Ensemble
 from jaxflow.network import ReluNetwork
+from jaxflow.programs import make_room
 
 BATCH = 25
 
@@ -76,6 +77,7 @@ def integrate_all(
     groups = batches_of(cases, len(seeds), len(log_scales))
 
     def work(batch: Batch) -> tuple[Batch, Ensemble]:
+        make_room()
         networks, data = initialise(cases, batch, seeds, log_scales)
         return batch, jax.tree.map(np.asarray, integrate(networks, data, settings))
 

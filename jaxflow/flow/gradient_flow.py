@@ -15,6 +15,7 @@ from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
 from jaxflow.flow.trajectory import Trajectory, events_of, trimmed
 from jaxflow.network import ReluNetwork, require_pair
+from jaxflow.programs import make_room
 from jaxflow.validation import (
     finite_number,
     float64_array,
@@ -71,6 +72,8 @@ def gradient_flow(
     Source: arXiv 2206.00939, equation 2.
     """
     require_pair(network, dataset)
+    if not (is_traced(network.w) or is_traced(dataset.x)):
+        make_room()
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
     run = _fly(network, dataset, settings, times, jnp.array(False))[0]

@@ -17,6 +17,7 @@ from jaxflow.flow.settings import Settings
 from jaxflow.montecarlo.ensemble import Ensemble, integrate_batch, run_all
 from jaxflow.montecarlo.work import Integrate
 from jaxflow.network import ReluNetwork
+from jaxflow.programs import make_room
 
 RUNS = PartitionSpec("runs")
 WHOLE = PartitionSpec()
@@ -54,6 +55,7 @@ def over_devices(devices: Sequence[jax.Device]) -> Integrate:
         batch: int,
         progress: Callable[[int], None] | None = None,
     ) -> Ensemble:
+        make_room()
         runs, own_data = networks.exponent.shape[0], dataset.x.ndim == 3
         share = min(batch, -(-runs // len(devices)))
         wave = share * len(devices)

@@ -18,6 +18,7 @@ from jaxflow.flow.gradient_flow import fly, settings_of
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
+from jaxflow.programs import make_room
 from jaxflow.validation import positive_integer
 
 BATCH = 32
@@ -132,6 +133,7 @@ def run_all(
     The runs are done in batches of one size, so that one compiled program serves them all, on as
     many threads as there are cores.
     """
+    make_room()
     batch = positive_integer("batch", batch)
     runs = networks.exponent.shape[0]
     batch = min(batch, runs)
