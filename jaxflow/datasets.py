@@ -98,6 +98,89 @@ def random_orthogonal(
     return Dataset(lengths * frame, sizes * _signs(key_sign, n), name=f"orthogonal n={n} d={d}")
 
 
+def random_correlated(
+    key: Array,
+    n: int,
+    *,
+    cosine: float,
+    norms: tuple[float, float] = (0.5, 2.0),
+    labels: tuple[float, float] = (0.5, 1.5),
+) -> Dataset:
+    """Inputs in R^(n+1) whose pairwise cosines are all ±cosine; at 0 they are orthogonal.
+
+        x_k = ‖x_k‖ (sqrt(1 − cosine) e_k + s_k sqrt(cosine) e_(n+1)),   s_k = ±1 equally likely
+
+    Norms, labels and signs depend on the key alone, so that data sets of one key differ in the
+    cosine only. Labels and norms are drawn as in `random_orthogonal`.
+
+    Args:
+        key: random key.
+        n: number of data.
+        cosine: absolute cosine of every pair, at least 0 and below 1.
+        norms, labels: bounds of ‖x_k‖ and |y_k|, uniform.
+
+    Raises:
+        ValueError: n below one, a cosine out of range, bounds that are not positive and increasing.
+    """
+    require_float64()
+    random_key("key", key)
+    n = positive_integer("n", n)
+    cosine = finite_number("cosine", cosine)
+    if not 0 <= cosine < 1:
+        raise ValueError(f"cosine: got {cosine!r}, wanted at least 0 and below 1")
+    key_common, key_rest = jax.random.split(key)
+    signs = jax.random.rademacher(key_common, (n, 1), dtype=jnp.float64)
+    own, common = np.sqrt(1 - cosine) * jnp.eye(n), np.sqrt(cosine) * signs
+    lengths, y = _lengths_and_labels(key_rest, n, norms, labels)
+    x = lengths * jnp.concatenate([own, common], axis=1)
+    return Dataset(x, y, name=f"correlated n={n} cosine={cosine:g}")
+
+
+def random_subspace(
+    key: Array,
+    n: int,
+    d: int,
+    *,
+    rank: int,
+    norms: tuple[float, float] = (0.5, 2.0),
+    labels: tuple[float, float] = (0.5, 1.5),
+) -> Dataset:
+    """Inputs of uniform directions in a random subspace of R^d of dimension `rank`.
+
+    Labels and norms are drawn as in `random_orthogonal`.
+
+    Args:
+        key: random key.
+        n, d: number of data, and dimension.
+        rank: dimension of the subspace, from 2 on; inputs on a line may have labels that no network
+            fits.
+        norms, labels: bounds of ‖x_k‖ and |y_k|, uniform.
+
+    Raises:
+        ValueError: sizes below one, a rank below 2 or above d, bounds that are not positive and
+            increasing.
+    """
+    require_float64()
+    random_key("key", key)
+    n, d, rank = (positive_integer(*pair) for pair in (("n", n), ("d", d), ("rank", rank)))
+    if not 2 <= rank <= d:
+        raise ValueError(f"rank: got {rank}, wanted from 2 to d = {d}")
+    key_plane, key_direction, key_rest = jax.random.split(key, 3)
+    directions = jax.random.normal(key_direction, (n, rank))
+    directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
+    lengths, y = _lengths_and_labels(key_rest, n, norms, labels)
+    x = lengths * directions @ _haar_frame(key_plane, rank, d)
+    return Dataset(x, y, name=f"subspace n={n} d={d} rank={rank}")
+
+
+def _lengths_and_labels(key: Array, n: int, norms, labels):
+    """Norms (n, 1) ~ U[norms] and labels (n,) of both signs, |y| ~ U[labels]."""
+    key_norm, key_label, key_sign = jax.random.split(key, 3)
+    lengths = jax.random.uniform(key_norm, (n, 1), minval=_low(norms, "norms"), maxval=norms[1])
+    sizes = jax.random.uniform(key_label, (n,), minval=_low(labels, "labels"), maxval=labels[1])
+    return lengths, sizes * _signs(key_sign, n)
+
+
 def _low(bounds: tuple[float, float], name: str) -> float:
     low, high = (finite_number(name, bound) for bound in bounds)
     if not 0 < low <= high:
