@@ -17,9 +17,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
-from scipy.stats import binom, binomtest
+from scipy.stats import binom
 
 from jaxflow.experiments.progress import progress_bar
+from jaxflow.experiments.shares import wilson
 from jaxflow.plots.overparametrisation import draw_overparametrisation
 from jaxflow.precision import require_float64
 from jaxflow.theory.births import run_births
@@ -29,7 +30,6 @@ NORMS, LABELS = (0.5, 2.0), (0.5, 1.5)
 """Ranges of ‖x_k‖ and |y_k|, uniform."""
 DEFAULT_SIZES = (100, 1000, 10_000)
 DEFAULT_RATIOS = (1.5, 2.0, 2.5, 3.0, 3.5, 4.0, 5.0, 6.0, 8.0)
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,7 @@ class Overparametrisation:
 
     def probability(self, i: int, j: int) -> tuple[float, float, float]:
         """Share of interpolating draws and its 95 % interval (Wilson) for `widths[i][j]`."""
-        test = binomtest(self.interpolated[i][j], self.draws)
-        interval = test.proportion_ci(CONFIDENCE, method="wilson")
-        return test.statistic, float(interval.low), float(interval.high)
+        return wilson(self.interpolated[i][j], self.draws)
 
     def mean_ratio(self, i: int, j: int) -> tuple[float, float]:
         """Mean ratio of squared norms and its standard error, NaN with fewer than two draws."""
