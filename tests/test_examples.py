@@ -129,6 +129,13 @@ def test_overparametrisation(tmp_path, monkeypatch):
     assert picture.stat().st_size > 10_000
 
 
+def test_beyond_orthogonality(tmp_path, monkeypatch):
+    picture = tmp_path / "picture.png"
+    study = run_here(monkeypatch, "beyond_orthogonality.py", picture, 2, "1e-6")["study"]
+    assert study.done.all() and np.all(study.slid[0] == 0) and np.all(study.slid[1:8] > 0)
+    assert picture.stat().st_size > 10_000
+
+
 def test_every_example_is_tested():
     tested = Path(__file__).read_text()
     assert all(f'"{path.name}"' in tested for path in EXAMPLES.glob("*.py"))

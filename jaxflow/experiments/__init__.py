@@ -1,5 +1,7 @@
 """The jobs that a person runs."""
 
+from jaxflow.experiments.beyond_orthogonality import BeyondOrthogonality as BeyondOrthogonality
+from jaxflow.experiments.beyond_orthogonality import beyond_orthogonality as beyond_orthogonality
 from jaxflow.experiments.descent_study import DEFAULT_STEPS as DEFAULT_STEPS
 from jaxflow.experiments.descent_study import DescentStudy as DescentStudy
 from jaxflow.experiments.descent_study import descent_study as descent_study
