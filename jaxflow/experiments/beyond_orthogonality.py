@@ -120,8 +120,8 @@ class BeyondOrthogonality:
             f"Flow of {self.width} neurons on {self.n} data in R^{self.n + 1}, "
             f"{self.code.shape[2]} draws; V* certified for {int(self.certain.sum())} of "
             f"{self.certain.size} data sets\n"
-            "inputs           fit [95 %]            certified  excess of the norm [quartiles]"
-            "   slid           at the end"
+            "inputs          fit [95 %]         certified  excess of norm [quartiles]   "
+            "slid           at the end"
         )
         rows = [head]
         for s, scale in enumerate(self.scales):
@@ -134,8 +134,8 @@ class BeyondOrthogonality:
         lower, median, upper = self.excess_quartiles(i, s)
         (slid, error), (sliding, wobble) = self.mean_slid(i, s), self.mean_sliding(i, s)
         return (
-            f"  {self.inputs[i]!s:13}  {share:.3f} [{low:.3f}, {high:.3f}]  "
-            f"{self.certified(i, s)[0]:9.3f}  {median:.2e} [{lower:.2e}, {upper:.2e}]  "
+            f"  {self.inputs[i]!s:12}  {share:.2f} [{low:.2f}, {high:.2f}]  "
+            f"{self.certified(i, s)[0]:9.2f}  {median:7.1e} [{lower:.1e}, {upper:.1e}]  "
             f"{slid:.3f} ± {error:.3f}  {sliding:.3f} ± {wobble:.3f}"
         )
 
