@@ -24,6 +24,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes, driving_force
+from jaxflow.flow.blocks import in_blocks, joined
 from jaxflow.flow.coordinates import (
     Balance,
     State,
@@ -66,9 +67,14 @@ def feedback_flow(
     Returns the time reached, which is `start` where nothing is allowed, and the neurons there.
     """
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
-    flight = Flight(jnp.full(state.shape[0], start), state, modes, log)
-    delta = _Series.fitted(start, end, lambda t: -_outputs_at(problem, flight, balance, end, t))
-    return end, _follow(problem, flight, balance, end, delta)
+    neurons = (Flight(jnp.full(state.shape[0], start), state, modes, log), balance)
+
+    def feedback_at(times):
+        return -jnp.sum(in_blocks(lambda some: _outputs_at(problem, *some, end, times), neurons), 0)
+
+    delta = _Series.fitted(start, end, feedback_at)
+    followed = in_blocks(lambda some: _follow(problem, *some, end, delta), neurons)
+    return end, joined(followed, state.shape[0])
 
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
@@ -80,10 +86,11 @@ def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance)
 
     def bound(span):
         growth = 2 * rate * span
-        grown = jnp.where(growth > 30, growth, jnp.log(jnp.expm1(jnp.minimum(growth, 30.0))))
-        total = logsumexp(weight + grown)
-        share = jnp.exp(weight + grown - jnp.where(jnp.isfinite(total), total, 0.0))
-        return reach + jnp.log(span) + total, 1 / span + 2 * jnp.sum(share * rate)
+        largest = jnp.max(weight + growth)
+        moved = -jnp.expm1(-growth) * jnp.exp(weight + growth - largest)
+        total = jnp.sum(moved)
+        share = jnp.sum(moved * rate) / jnp.where(total > 0, total, 1.0)
+        return reach + jnp.log(span) + largest + jnp.log(total), 1 / span + 2 * share
 
     at_start = reach - jnp.log(top) + logsumexp(weight)
     log_tolerance = jnp.log(tolerance)
@@ -116,14 +123,14 @@ class _Series:
         times = start + (end - start) * (1 + np.cos(angles)) / 2
         return cls(start, end, transform @ values(times))
 
-    def at(self, t: Float[Array, "m g"], k: int) -> Float[Array, "m g"]:
-        """δR_k at many times, by Clenshaw's recurrence."""
+    def at(self, t: Float[Array, "g m"], coefficients: Float[Array, " degree"]):
+        """δR_k at many times from its own coefficients, by Clenshaw's recurrence."""
         span = jnp.where(self.end > self.start, self.end - self.start, 1.0)
         x = 2 * (t - self.start) / span - 1
         later, latest = jnp.zeros_like(x), jnp.zeros_like(x)
-        for c in self.coefficients[:0:-1, k]:
+        for c in coefficients[:0:-1]:
             later, latest = 2 * x * later - latest + c, later
-        return x * later - latest + self.coefficients[0, k]
+        return x * later - latest + coefficients[0]
 
 
 def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carry):
@@ -160,18 +167,17 @@ def _outputs_at(
     norms = problem.span.norms()
 
     def advance(flight, total, spin: Rotation, tau, until, due):
-        since = times - flight.clock[:, None]
-        inside = (since >= 0) & (since < until[:, None])
-        v = jnp.exp(-spin.rate[:, None] * jnp.where(inside, since, 0.0))
-        rho = log_norms(flight.state)[:, None]
-        size = jnp.where(inside, jnp.exp(2 * rho) / v**2, 0.0)
-        growing, decaying = spin.growing[:, None], spin.decaying[:, None] * v**2
-        output = size * (growing + decaying)
-        along = output * (growing - decaying)
+        since = times[:, None] - flight.clock
+        inside = (since >= 0) & (since < until)
+        v = jnp.exp(-spin.rate * jnp.where(inside, since, 0.0))
+        size = jnp.where(inside, jnp.exp(2 * log_norms(flight.state)), 0.0)
+        decaying = spin.decaying * v**2
+        output = size / v**2 * (spin.growing + decaying)
+        along = output * (spin.growing - decaying)
         active = flight.modes.active
         direction = jnp.where(active, spin.direction, 0.0)
         constant = jnp.where(active, spin.constant, 0.0)
-        total = total + along.T @ direction + (output * v).T @ constant
+        total = total + along @ direction + (output * v) @ constant
         moved = spin.at(log_norms(flight.state), tau)
         return _changed(problem, flight, moved, tau, due), total
 
@@ -207,18 +213,17 @@ def _follow(problem: Problem, flight: Flight, balance: Balance, end, delta: _Ser
 def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotation:
     """The rotation whose constants c±, q are those at the end of the piece."""
     points, weights = np.polynomial.legendre.leggauss(NODES)
-    since = tau[:, None] * (1 + points) / 2
-    weight = tau[:, None] * weights / 2
-    times = flight.clock[:, None] + since
-    v = jnp.exp(-spin.rate[:, None] * since)
+    since = tau * (1 + points[:, None]) / 2
+    times = flight.clock + since
+    v = jnp.exp(-spin.rate * since)
     active = flight.modes.active
-    plain, falling, rising = [], [], []
-    for k in range(active.shape[1]):
-        dr = jnp.where(active[:, k, None], weight * delta.at(times, k), 0.0)
-        plain.append(jnp.sum(dr, axis=1))
-        falling.append(jnp.sum(dr * v, axis=1))
-        rising.append(jnp.sum(dr / v, axis=1))
-    plain, falling, rising = (jnp.stack(parts, axis=1) for parts in (plain, falling, rising))
+
+    def integrals(k):
+        delta_k = delta.at(times, delta.coefficients[:, k])
+        return [0.5 * tau * (weights @ f) for f in (delta_k, delta_k * v, delta_k / v)]
+
+    found = jax.lax.map(integrals, jnp.arange(active.shape[1]))
+    plain, falling, rising = (jnp.where(active, part.T, 0.0) for part in found)
     e, q = spin.direction, spin.constant
 
     def across(integral):

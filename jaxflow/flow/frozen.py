@@ -8,8 +8,8 @@ Error bound. Let h move by at most dev(T) within the time T. Then every force is
 max‖x‖² dev(T)/n, and every log norm and direction by T times that. With a frozen residual ‖z_j‖² is
 a convex function of time, also across changes of mode, because ⟨w_j, D_j⟩ is continuous there.
 Hence dev(T) is at most the sum over neurons of (‖z_j(0)‖² + ‖z_j(T)‖²)/2, and also of
-‖z_j(0)‖² (exp(2 G_j T) − 1)/2, where G_j is the initial ‖D_j‖ for orthogonal inputs, whose forces
-only lose terms, and ‖X‖_op ‖r‖/n ≥ ‖D_j‖ for any inputs.
+‖z_j(0)‖² (exp(2 G_j T) − 1)/2 ≤ ‖z_j(0)‖² G_j T exp(2 G_j T), where G_j is the initial ‖D_j‖ for
+orthogonal inputs, whose forces only lose terms, and ‖X‖_op ‖r‖/n ≥ ‖D_j‖ for any inputs.
 """
 
 from functools import partial
@@ -30,6 +30,8 @@ from jaxflow.flow.switching import die, settle
 from jaxflow.network import LOG2
 
 NEWTON_STEPS = 8
+NEWTON_CLOSE = 0.1
+"""The logarithm of the bound needs no better."""
 
 
 def frozen_flow(
@@ -50,30 +52,32 @@ def frozen_flow(
     """
     limit = _Limit(problem, modes, state, r, start, tolerance)
 
-    def plan(flight: Flight):
+    def on_the_way(carry):
+        return ~carry[2]
+
+    def leg(carry):
+        flight, *_ = carry
         force = driving_force(problem, flight.modes, r)
-        spin = rotation(
-            flight.state, force, balance, partial(along_boundaries, problem, flight.modes)
-        )
+        cleaned = partial(along_boundaries, problem, flight.modes)
+        spin = rotation(flight.state, force, balance, cleaned)
         due = due_times(problem, flight.modes, spin)
-        return spin, due, jnp.minimum(limit.reachable(flight, spin), stop)
-
-    def anyone_due(carry):
-        flight, _, due, end = carry
-        return jnp.any(flight.clock + jnp.min(due, axis=-1) < end)
-
-    def advance(carry):
-        flight, spin, due, end = carry
-        tau = jnp.min(due, axis=-1)
-        moving = flight.clock + tau < end
-        moved = spin.at(log_norms(flight.state), jnp.where(moving, tau, 0.0))
-        flight = _change_modes(problem, flight, r, moving, tau, moved, due)
-        return flight, *plan(flight)
+        end = jnp.minimum(limit.reachable(flight, spin), stop)
+        left = end - flight.clock
+        moving = jnp.min(due, axis=-1) < left
+        arrived = ~jnp.any(moving)
+        tau = jnp.where(
+            moving, jnp.min(due, axis=-1), jnp.where(arrived, jnp.maximum(left, 0.0), 0)
+        )
+        moved = spin.at(log_norms(flight.state), tau)
+        moved = jnp.where((moving | arrived)[:, None], moved, flight.state)
+        clock = jnp.where(arrived, end, flight.clock + tau)
+        hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
+        flight = _change_modes(problem, Flight(clock, moved, flight.modes, flight.log), r, hit)
+        return flight, end, arrived
 
     flight = Flight(jnp.full(state.shape[0], start), state, modes, log)
-    flight, spin, _, end = jax.lax.while_loop(anyone_due, advance, (flight, *plan(flight)))
-    arrived = spin.at(log_norms(flight.state), jnp.maximum(end - flight.clock, 0.0))
-    return end, Flight(jnp.full_like(flight.clock, end), arrived, flight.modes, flight.log)
+    flight, end, _ = jax.lax.while_loop(on_the_way, leg, (flight, start, jnp.array(False)))
+    return end, flight
 
 
 def allows(
@@ -93,10 +97,10 @@ def allows(
 
 
 class _Limit:
-    """How long the residual may stay frozen, by the bound above, in logarithms."""
+    """How long the residual may stay frozen, by the bound above, relative to the largest neuron."""
 
     def __init__(self, problem, modes, state, r, start, tolerance):
-        self.log_weight = 2 * log_norms(state) - LOG2
+        self.rho = log_norms(state)
         if modes.slide is None:
             self.top_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=-1)
         else:
@@ -106,48 +110,55 @@ class _Limit:
 
     def bound(self, flight: Flight, spin: Rotation, end):
         """log of (time · force error) at `end`, and its rate of growth."""
-        span = end - self.start
-        now = 2 * spin.log_norm_at(log_norms(flight.state), end - flight.clock) - LOG2
-        moved = jnp.logaddexp(self.log_weight, now)
-        linear = self.log_weight + _log_expm1(2 * self.top_rate * span)
-        moved = jnp.minimum(moved, linear)
-        total = logsumexp(moved)
-        share = jnp.exp(moved - jnp.where(jnp.isfinite(total), total, 0.0))
-        return self.log_reach + jnp.log(span) + total, 1 / span + 2 * jnp.sum(share * spin.rate)
+        span, tau = end - self.start, end - flight.clock
+        before, now = 2 * self.rho, 2 * (log_norms(flight.state) + spin.rate * tau)
+        largest = jnp.maximum(jnp.max(before), jnp.max(now))
+        weight = jnp.exp(before - largest)
+        moved = 0.5 * (weight + jnp.exp(now - largest) * spin.squared_norm(tau))
+        growth = self.top_rate * span
+        moved = jnp.minimum(moved, growth * jnp.exp(before + 2 * growth - largest))
+        total = jnp.sum(moved)
+        rate = jnp.sum(moved * spin.rate) / jnp.where(total > 0, total, 1.0)
+        return self.log_reach + jnp.log(span) + largest + jnp.log(total), 1 / span + 2 * rate
 
     def reachable(self, flight: Flight, spin: Rotation) -> Float[Array, ""]:
         """The time up to which the bound allows, by Newton's method on its logarithm."""
         top = jnp.maximum(jnp.max(spin.rate), 1e-300)
-        room = self.log_tolerance - self.log_reach - logsumexp(self.log_weight) + jnp.log(top)
+        room = self.log_tolerance - self.log_reach - _log_total(self.rho) + jnp.log(top)
         guess = self.start + jnp.clip(0.5 * room, 1e-3, None) / top
 
-        def newton(_, end):
+        def unfinished(carry):
+            return carry[2]
+
+        def newton(carry):
+            end, count, _ = carry
             bound, rate = self.bound(flight, spin, end)
             change = (self.log_tolerance - bound) / rate
             change = jnp.where(jnp.isfinite(change), change, 0.0)
-            return self.start + jnp.maximum(end - self.start + change, 0.2 * (end - self.start))
+            change = jnp.maximum(change, -0.8 * (end - self.start))
+            more = (jnp.abs(change) * rate > NEWTON_CLOSE) & (count + 1 < NEWTON_STEPS)
+            return end + change, count + 1, more
 
-        end = jax.lax.fori_loop(0, NEWTON_STEPS, newton, guess)
+        first = (guess, jnp.array(0), jnp.array(True))
+        end, _, _ = jax.lax.while_loop(unfinished, newton, first)
         within = self.bound(flight, spin, end)[0] <= self.log_tolerance + LOG2
         return jnp.where(within, end, self.start)
 
 
-def _change_modes(problem, flight: Flight, r, moving, tau, moved: State, due) -> Flight:
-    """Carry out the event of every moving neuron at its own time."""
-    clock = jnp.where(moving, flight.clock + tau, flight.clock)
-    hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
-    moved = jnp.where(moving[:, None], moved, flight.state)
-    if flight.modes.slide is None:
-        state, modes, log = die(flight.modes, flight.log, moved, clock, hit)
+def _log_total(rho: Float[Array, " m"]) -> Float[Array, ""]:
+    """log of Σ ‖z_j‖²/2."""
+    return logsumexp(2 * rho) - LOG2
+
+
+def _change_modes(problem: Problem, flight: Flight, r, hit: Bool[Array, "m n"]) -> Flight:
+    """Carry out the events of the neurons that have one, each at its own time."""
+    modes, state, clock = flight.modes, flight.state, flight.clock
+    if modes.slide is None:
+        state, modes, log = die(modes, flight.log, state, clock, hit)
     else:
-        velocity = log_scale_field(driving_force(problem, flight.modes, r), moved)
+        velocity = log_scale_field(driving_force(problem, modes, r), state)
         never, still = jnp.zeros_like(hit), jnp.zeros_like(r)
         state, modes, log = settle(
-            problem, flight.modes, flight.log, moved, velocity, clock, r, still, hit, never
+            problem, modes, flight.log, state, velocity, clock, r, still, hit, never
         )
     return Flight(clock, state, modes, log)
-
-
-def _log_expm1(x):
-    """log(exp(x) − 1) without overflow."""
-    return jnp.where(x > 30, x, jnp.log(jnp.expm1(jnp.minimum(x, 30.0))))

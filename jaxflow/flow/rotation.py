@@ -48,12 +48,11 @@ class Rotation(eqx.Module):
         rho = rho + self.rate * tau + jnp.log(safe)
         return assemble(rho, eta / safe, omega / safe[:, None])
 
-    def log_norm_at(self, rho: Float[Array, " m"], tau: Float[Array, " m"]) -> Float[Array, " m"]:
-        """ρ_j after the time τ_j."""
-        v = jnp.exp(-self.rate * tau)
+    def squared_norm(self, tau: Float[Array, " m"]) -> Float[Array, " m"]:
+        """exp(−2 G_j τ_j) ‖z_j‖² after the time τ_j, relative to ‖z_j‖² before."""
+        v = jnp.exp(-2 * self.rate * tau)
         rest = jnp.sum(self.constant**2, axis=-1)
-        squared = 2 * self.growing**2 + 2 * (self.decaying * v**2) ** 2 + rest * v**2
-        return rho + self.rate * tau + 0.5 * jnp.log(jnp.maximum(squared, 1e-300))
+        return 2 * self.growing**2 + 2 * (self.decaying * v) ** 2 + rest * v
 
     def zero_times(self, span: Span, side: Float[Array, "m n"]) -> Float[Array, "m n"]:
         """Time at which each ⟨ω_j, x_k⟩, of the sign `side`, first becomes zero; inf if never.

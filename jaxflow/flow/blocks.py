@@ -1,0 +1,36 @@
+"""Neurons in blocks that fit into a core's cache, where each of them can be followed on its own."""
+
+from collections.abc import Callable
+from typing import TypeVar
+
+import jax
+import jax.numpy as jnp
+
+BLOCK = 2048
+"""Neurons in a block. Larger ones make the integrals of a million neurons three times slower."""
+
+Neurons = TypeVar("Neurons")
+
+
+def in_blocks(follow: Callable, neurons):
+    """`follow` of one block of neurons after the other, results along a new first axis.
+
+    All arrays of `neurons` have the neurons along their first axis. The last block is filled up
+    with zeros: neurons that see nothing and stay where they are. Accelerators get a single block.
+    """
+    count = jax.tree.leaves(neurons)[0].shape[0]
+    blocks = -(-count // BLOCK) if jax.default_backend() == "cpu" else 1
+    size = -(-count // blocks)
+
+    def split(leaf):
+        padding = [(0, blocks * size - count)] + [(0, 0)] * (leaf.ndim - 1)
+        return jnp.pad(leaf, padding).reshape(blocks, size, *leaf.shape[1:])
+
+    if blocks == 1:
+        return jax.tree.map(lambda leaf: leaf[None], follow(neurons))
+    return jax.lax.map(follow, jax.tree.map(split, neurons))
+
+
+def joined(blocks: Neurons, count: int) -> Neurons:
+    """The results for all neurons in a row."""
+    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], blocks)
