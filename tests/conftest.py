@@ -1,11 +1,22 @@
-"""Shared by all tests: float64, and room for the programs that they compile."""
+"""Shared by all tests: float64, and what keeps compilation from taking most of the time."""
 
+import atexit
+import os
+import shutil
+import tempfile
 import warnings
 
-import jax
-import pytest
+KEPT = "JAX_COMPILATION_CACHE_DIR"
+if KEPT not in os.environ:  # processes started from here, and by the tests, find it set
+    os.environ[KEPT] = tempfile.mkdtemp(prefix="programs-")
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+    atexit.register(shutil.rmtree, os.environ[KEPT], ignore_errors=True)
 
-from jaxflow.programs import make_room
+import jax  # noqa: E402
+import pytest  # noqa: E402
+
+from jaxflow.programs import make_room  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
 

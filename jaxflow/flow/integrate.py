@@ -103,9 +103,12 @@ def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
     """
     if lane.modes.slide is not None:
         return _frozen_piece(problem, settings, lane, stop), jnp.array(False)
-    flown = _decoupled_piece(problem, settings, lane, stop, seeking)
-    served, coupled = flown.t > lane.t, ~is_decoupled(lane.modes)
-    lane = jax.lax.cond(served, lambda: flown, lambda: _quiet_piece(problem, settings, lane, stop))
+    start, coupled = lane.t, ~is_decoupled(lane.modes)
+    lane = _if(
+        ~coupled, lambda lane: _decoupled_piece(problem, settings, lane, stop, seeking), lane
+    )
+    served = lane.t > start
+    lane = _if(~served, lambda lane: _quiet_piece(problem, settings, lane, stop), lane)
     return lane, is_decoupled(lane.modes) & (served | coupled)
 
 
@@ -129,28 +132,24 @@ def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
     size = jnp.max(jnp.abs(problem.y))
     early = jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
 
-    def fly():
+    def fly(lane):
         tolerance = settings.frozen_tolerance
         end, flight = feedback_flow(
             problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance
         )
         return _flown(lane, end, flight)
 
-    return jax.lax.cond(early & (lane.t < stop), fly, lambda: lane)
+    return _if(early & (lane.t < stop), fly, lane)
 
 
 def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
     """Where every neuron sees a single datum at most; to the fit, if the end is sought."""
-
-    def fly():
-        sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
-        tolerance = settings.frozen_tolerance
-        end, flight = decoupled_flow(
-            problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance, sought
-        )
-        return _flown(lane, end, flight)
-
-    return jax.lax.cond(is_decoupled(lane.modes), fly, lambda: lane)
+    sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
+    tolerance = settings.frozen_tolerance
+    end, flight = decoupled_flow(
+        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance, sought
+    )
+    return _flown(lane, end, flight)
 
 
 def _flown(lane: Lane, end, flight: Flight) -> Lane:
@@ -255,10 +254,10 @@ def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
     slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
     none = Evidence(jnp.array(jnp.inf), jnp.array(False), jnp.array(jnp.inf), jnp.array(jnp.inf))
 
-    def look():
+    def look(_):
         return evidence(problem, lane.modes, lane.state)
 
-    return jax.lax.cond(over | small | slow, look, lambda: none)
+    return _if(over | small | slow, look, none)
 
 
 def verdict(found: Evidence, settings: Settings):
@@ -271,3 +270,12 @@ def verdict(found: Evidence, settings: Settings):
 
 def _where(condition, yes, no):
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
+
+
+def _if(condition, change, value):
+    """`change(value)` where the condition holds; a batch in which it nowhere does takes no time."""
+
+    def changed(carry):
+        return change(carry[0]), jnp.array(False)
+
+    return jax.lax.while_loop(lambda carry: carry[1], changed, (value, condition))[0]
