@@ -37,6 +37,24 @@ def assemble(rho, eta, omega) -> State:
     return jnp.concatenate([rho[..., None], eta[..., None], omega], axis=-1)
 
 
+class Columns(eqx.Module):
+    """A state by its parts, neurons along the fastest axis: the layout in which steps are fast."""
+
+    rho: Float[Array, " m"]
+    eta: Float[Array, " m"]
+    omega: Float[Array, "q m"]
+
+    @classmethod
+    def of(cls, state: State) -> "Columns":
+        """The parts of a state."""
+        return cls(log_norms(state), output_parts(state), jnp.swapaxes(hidden_parts(state), -1, -2))
+
+    @property
+    def state(self) -> State:
+        """The state of these parts."""
+        return assemble(self.rho, self.eta, jnp.swapaxes(self.omega, -1, -2))
+
+
 class Balance(eqx.Module):
     """The conserved a_j² − ‖p_j‖² = exp(2 ρ_ref) κ_ref of every neuron, in log-scale form."""
 

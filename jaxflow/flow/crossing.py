@@ -9,21 +9,36 @@ step, never on an interpolant, brings the margin to zero to rounding.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+ROUGH, FINE = 2, 8
+"""Iterations of Newton's method: to tell which pair comes first, and where it does."""
+
 
 def first_crossing(g0, slope0, g1, slope1, noise: float = 4e-16) -> Float[Array, "..."]:
-    """Fraction of the step at which the margin first becomes negative, inf if it does not.
+    """About the fraction of the step at which the margin first becomes negative, inf if never.
 
     `slope` is the derivative times the step. Elementwise. A margin that starts at zero and grows
     has not crossed, but may do so later in the step. One that is less than `noise` below zero has
     not crossed: margins are of order one, and known to rounding, or to the tolerance, only.
     """
+    crossed, low, high = _bracket(g0, slope0, g1, slope1, noise)
+    theta = _crossing_between(g0, slope0, g1, slope1, low, high, ROUGH)
+    return jnp.where(crossed, theta, jnp.inf)
+
+
+def crossing_time(g0, slope0, g1, slope1, noise: float = 4e-16) -> Float[Array, "..."]:
+    """`first_crossing` to rounding."""
+    crossed, low, high = _bracket(g0, slope0, g1, slope1, noise)
+    theta = _crossing_between(g0, slope0, g1, slope1, low, high, FINE)
+    return jnp.where(crossed, theta, jnp.inf)
+
+
+def _bracket(g0, slope0, g1, slope1, noise):
+    """Whether the margin crosses zero, and two points between which it does."""
     lowest, highest = _turns(g0, slope0, g1, slope1)
     value, _ = hermite(g0, slope0, g1, slope1, lowest)
     dips = (lowest > 0) & (value < -noise)
     low = jnp.where(slope0 > 0, highest, 0.0)
-    high = jnp.where(dips, lowest, 1.0)
-    theta = _crossing_between(g0, slope0, g1, slope1, low, high)
-    return jnp.where(dips | (g1 < -noise), theta, jnp.inf)
+    return dips | (g1 < -noise), low, jnp.where(dips, lowest, 1.0)
 
 
 def hermite(g0, slope0, g1, slope1, theta):
@@ -47,13 +62,13 @@ def _turns(g0, slope0, g1, slope1):
     return jnp.where(b < 0, far, near), jnp.where(b < 0, near, far)
 
 
-def _crossing_between(g0, slope0, g1, slope1, low, high):
+def _crossing_between(g0, slope0, g1, slope1, low, high, iterations: int):
     """Root of the cubic between a point where it is positive and one where it is negative."""
     at_low, _ = hermite(g0, slope0, g1, slope1, low)
     at_high, _ = hermite(g0, slope0, g1, slope1, high)
     share = at_low / jnp.where(at_low > at_high, at_low - at_high, 1.0)
     theta = low + jnp.clip(share, 0.0, 1.0) * (high - low)
-    for _ in range(8):
+    for _ in range(iterations):
         value, slope = hermite(g0, slope0, g1, slope1, theta)
         low, high = jnp.where(value > 0, theta, low), jnp.where(value > 0, high, theta)
         newton = theta - value / jnp.where(slope == 0, -1.0, slope)

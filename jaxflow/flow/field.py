@@ -1,11 +1,20 @@
 """The exact vector field of the flow while every activation mode stays as it is."""
 
+from collections.abc import Callable
+
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force, margins
-from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
+from jaxflow.flow.coordinates import (
+    Columns,
+    State,
+    assemble,
+    hidden_parts,
+    log_norms,
+    output_parts,
+)
 from jaxflow.flow.problem import Problem
 
 ROUNDING = 1e-15
@@ -43,6 +52,21 @@ def vector_field(problem: Problem, modes: Modes, state: State) -> State:
     """dρ/dt, dη/dt, dω/dt of all neurons with the modes held fixed."""
     force = driving_force(problem, modes, residual(problem, modes, state))
     return log_scale_field(force, state)
+
+
+def orthogonal_field(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
+    """`vector_field` for orthogonal inputs, in columns; coordinates of inactive pairs are zero."""
+    norms, active = problem.span.norms(), modes.active.T
+
+    def field(z: Columns) -> Columns:
+        outputs = norms * (z.omega @ (jnp.exp(2 * z.rho) * z.eta))
+        force = (problem.y - outputs) * norms / problem.n
+        pull = force @ z.omega
+        growth = 2 * z.eta * pull
+        turn = jnp.where(active, z.eta * force[:, None], 0.0) - growth * z.omega
+        return Columns(growth, pull - growth * z.eta, turn)
+
+    return field
 
 
 def margins_and_slopes(

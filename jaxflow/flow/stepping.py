@@ -1,15 +1,17 @@
 """One attempted step of the solver: accepted, rejected, or cut to end at a change of mode."""
 
 from dataclasses import replace
+from functools import partial
+from operator import itemgetter
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from diffrax import ODETerm
 from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes, along_boundaries
 from jaxflow.flow.coordinates import (
+    Columns,
     State,
     assemble,
     hidden_parts,
@@ -17,11 +19,18 @@ from jaxflow.flow.coordinates import (
     output_parts,
     restore_invariants,
 )
-from jaxflow.flow.crossing import first_crossing
-from jaxflow.flow.field import margins_and_slopes, residual, tangent_kernel, vector_field
+from jaxflow.flow.crossing import crossing_time, first_crossing
+from jaxflow.flow.field import (
+    margins_and_slopes,
+    orthogonal_field,
+    residual,
+    tangent_kernel,
+    vector_field,
+)
 from jaxflow.flow.lane import Counts, Landing, Lane, not_landing
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
+from jaxflow.flow.stages import runge_kutta_step
 from jaxflow.flow.status import Status
 from jaxflow.flow.switching import switch_modes
 from jaxflow.modes import codes
@@ -60,6 +69,7 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     attempt = _try(problem, settings, lane, stop)
     good = attempt.error <= 1
     theta = first_crossing(*_interleaved(attempt), noise=_noise(settings, lane))
+    attempt, theta = jax.lax.optimization_barrier((attempt, theta))
     crosses = jnp.any(jnp.isfinite(theta))
     what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
     outcomes = [
@@ -76,17 +86,29 @@ def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     if lane.modes.slide is not None:
         length = jnp.minimum(length, _stable_length(problem, settings, lane))
     length = jnp.where(lane.landing.on, lane.landing.step, length)
-    term = ODETerm(lambda t, state, args: vector_field(problem, lane.modes, state))
-    solver = settings.solver
-    zero = jnp.zeros(())
-    memory = solver.init(term, zero, length, lane.state, None)
-    end, error, dense, _, _ = solver.step(term, zero, length, lane.state, None, memory, False)
-    error = jnp.max(jnp.abs(error)) / settings.rtol
+    end, error, dense = _step(problem, settings, lane, length)
+    error = jnp.max(jnp.stack([jnp.max(jnp.abs(e)) for e in jax.tree.leaves(error)]))
+    error = error / settings.rtol
     error = jnp.where(jnp.all(jnp.isfinite(end)) & ~jnp.isnan(error), error, jnp.inf)
-    g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, dense["k"][0])
-    g1, slope1 = margins_and_slopes(problem, lane.modes, end, dense["k"][-1])
+    first, last = (_as_state(jax.tree.map(itemgetter(i), dense["k"])) for i in (0, -1))
+    g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, first)
+    g1, slope1 = margins_and_slopes(problem, lane.modes, end, last)
     below = jnp.clip(g0, -FORGIVEN, 0.0) if lane.modes.slide is not None else 0.0
     return Attempt(length, end, (g0 - below, g1 - below), (slope0, slope1), error, dense)
+
+
+def _step(problem: Problem, settings: Settings, lane: Lane, length):
+    """The end of a step of the solver, its error, and what its dense output takes."""
+    if lane.modes.slide is None:
+        start, field = Columns.of(lane.state), orthogonal_field(problem, lane.modes)
+    else:
+        start, field = lane.state, partial(vector_field, problem, lane.modes)
+    end, error, slopes = runge_kutta_step(settings.solver, field, start, length)
+    return _as_state(end), error, {"y0": start, "y1": end, "k": slopes}
+
+
+def _as_state(z: State | Columns) -> State:
+    return z.state if isinstance(z, Columns) else z
 
 
 def _stable_length(problem: Problem, settings: Settings, lane: Lane):
@@ -166,7 +188,9 @@ def _noise(settings: Settings, lane: Lane):
 def _aim(settings: Settings, lane: Lane, attempt: Attempt, theta) -> Lane:
     """Repeat the step up to the earliest crossing."""
     pair = jnp.argmin(theta)
-    length = jnp.maximum(theta.reshape(-1)[pair] * attempt.length, 1e-200)
+    course = [values.reshape(-1)[pair] for values in _interleaved(attempt)]
+    first = crossing_time(*course, noise=_noise(settings, lane))
+    length = jnp.maximum(first * attempt.length, 1e-200)
     crossed = jnp.any(attempt.margins[1] < -_noise(settings, lane))
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
@@ -224,7 +248,7 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
 def _arrive(problem, settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Lane:
     """Move by the last correction and change every mode whose margin is zero to rounding."""
     local = settings.solver.interpolation_cls(t0=jnp.zeros(()), t1=attempt.length, **attempt.dense)
-    state = local.evaluate(attempt.length + shift)
+    state = _as_state(local.evaluate(attempt.length + shift))
     t = lane.t + jnp.maximum(attempt.length + shift, 0.0)
     velocity = vector_field(problem, lane.modes, state)
     g, _ = margins_and_slopes(problem, lane.modes, state, velocity)

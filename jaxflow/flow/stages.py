@@ -1,0 +1,48 @@
+"""One step of an explicit Runge-Kutta method, its stages one after the other.
+
+The method is a solver of diffrax: its tableau and its dense output are used as they are. Only the
+stages are written here, k_i = h f(z + Σ_l a_il k_l), because the state is small and the general
+step of diffrax, which serves any kind of method, spends several times as long on its loop over the
+stages as on the field.
+"""
+
+from collections.abc import Callable
+
+import diffrax
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float, PyTree
+
+
+def runge_kutta_step(
+    solver: diffrax.AbstractERK,
+    field: Callable[[PyTree], PyTree],
+    start: PyTree[Float[Array, "..."]],
+    length: Float[Array, ""],
+) -> tuple[PyTree, PyTree, PyTree]:
+    """The end of a step, the estimate of its error, and the slopes of all stages times the
+    step, stacked.
+
+    The last slope is that at the end: the method has to be first-same-as-last.
+    """
+    tableau = solver.tableau
+
+    def advance(z):
+        return jax.tree.map(lambda slope: length * slope, field(z))
+
+    def combined(weights, slopes):
+        """Σ_l weights_l k_l, without the terms that vanish."""
+        used = [(w, k) for w, k in zip(weights, slopes, strict=True) if w != 0]
+        parts = [jax.tree.map(lambda leaf, w=w: w * leaf, k) for w, k in used]
+        return jax.tree.map(lambda *terms: sum(terms), *parts)
+
+    def moved(way):
+        return jax.tree.map(jnp.add, start, way)
+
+    slopes = [advance(start)]
+    for row in tableau.a_lower:
+        inner = jax.lax.optimization_barrier(moved(combined(row, slopes)))
+        slopes.append(jax.lax.optimization_barrier(advance(inner)))
+    error = combined(tableau.b_error, slopes)
+    stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *slopes)
+    return moved(combined(tableau.b_sol, slopes)), error, stacked
