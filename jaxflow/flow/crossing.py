@@ -9,7 +9,7 @@ step, never on an interpolant, brings the margin to zero to rounding.
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-ROUGH, FINE = 2, 8
+ROUGH, FINE = 4, 8
 """Iterations of Newton's method: to tell which pair comes first, and where it does."""
 
 
