@@ -30,8 +30,11 @@ from jaxflow.flow.switching import die, settle
 from jaxflow.network import LOG2
 
 NEWTON_STEPS = 8
-NEWTON_CLOSE = 0.1
+NEWTON_CLOSE = 0.01
 """The logarithm of the bound needs no better."""
+SLACK = 1.0
+"""By how much the logarithm of the bound may end up above that of the tolerance, because an event
+moved it: where it is more, nothing is flown."""
 
 
 def frozen_flow(
@@ -62,6 +65,8 @@ def frozen_flow(
         spin = rotation(flight.state, force, balance, cleaned)
         due = due_times(problem, flight.modes, spin)
         end = jnp.minimum(limit.reachable(flight, spin), stop)
+        end = jnp.maximum(end, jnp.max(flight.clock))  # what has been flown cannot be taken back
+        sound = limit.bound(flight, spin, end)[0] <= limit.log_tolerance + SLACK
         left = end - flight.clock
         moving = jnp.min(due, axis=-1) < left
         arrived = ~jnp.any(moving)
@@ -73,11 +78,12 @@ def frozen_flow(
         clock = jnp.where(arrived, end, flight.clock + tau)
         hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
         flight = _change_modes(problem, Flight(clock, moved, flight.modes, flight.log), r, hit)
-        return flight, end, arrived
+        return flight, end, arrived, sound | (end <= start)
 
-    flight = Flight(jnp.full(state.shape[0], start), state, modes, log)
-    flight, end, _ = jax.lax.while_loop(on_the_way, leg, (flight, start, jnp.array(False)))
-    return end, flight
+    here = Flight(jnp.full(state.shape[0], start), state, modes, log)
+    unknown = jnp.array(False)
+    flight, end, _, sound = jax.lax.while_loop(on_the_way, leg, (here, start, unknown, unknown))
+    return jnp.where(sound, end, start), flight
 
 
 def allows(

@@ -65,3 +65,18 @@ def test_neurons_that_pass_the_origin(seed):
     assert np.all(np.diff(loss) <= 1e-15 * loss[0])
     sizes = np.asarray(run.log_norms)
     assert np.min(sizes - sizes[0]) < np.log(1e-7)
+
+
+def test_many_early_deaths_at_every_tolerance():
+    """Ten data and 200 deaths before anything grows: closed forms against the solver alone."""
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(0), 10, 20)
+    network = jaxflow.init.balanced(jax.random.key(1), 100, 20, scale=1e-6)
+    times = np.linspace(0, 240, 9)
+    plain = jaxflow.gradient_flow(network, data, times, rtol=1e-13, closed_form=False)
+    size = np.abs(data.y).max()
+    assert len(plain.events) > 200
+    for rtol in (1e-10, 1e-11, 3e-12, 1e-12, 1e-13):
+        run = jaxflow.gradient_flow(network, data, times, rtol=rtol)
+        error = np.abs(np.asarray(run.outputs) - np.asarray(plain.outputs)).max() / size
+        assert error <= 10 * rtol + 1e-12
+        assert len(run.events) == len(plain.events)
