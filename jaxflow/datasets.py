@@ -93,9 +93,8 @@ def random_orthogonal(
         raise ValueError(f"n: got {n}, wanted at most d = {d}: orthogonal inputs need n ≤ d")
     key_q, key_norm, key_label, key_sign = jax.random.split(key, 4)
     frame = _haar_frame(key_q, n, d)
-    lengths = jax.random.uniform(key_norm, (n, 1), minval=_low(norms, "norms"), maxval=norms[1])
-    sizes = jax.random.uniform(key_label, (n,), minval=_low(labels, "labels"), maxval=labels[1])
-    return Dataset(lengths * frame, sizes * _signs(key_sign, n), name=f"orthogonal n={n} d={d}")
+    lengths, y = _lengths_and_labels((key_norm, key_label, key_sign), n, norms, labels)
+    return Dataset(lengths * frame, y, name=f"orthogonal n={n} d={d}")
 
 
 def random_correlated(
@@ -131,7 +130,7 @@ def random_correlated(
     key_common, key_rest = jax.random.split(key)
     signs = jax.random.rademacher(key_common, (n, 1), dtype=jnp.float64)
     own, common = np.sqrt(1 - cosine) * jnp.eye(n), np.sqrt(cosine) * signs
-    lengths, y = _lengths_and_labels(key_rest, n, norms, labels)
+    lengths, y = _lengths_and_labels(jax.random.split(key_rest, 3), n, norms, labels)
     x = lengths * jnp.concatenate([own, common], axis=1)
     return Dataset(x, y, name=f"correlated n={n} cosine={cosine:g}")
 
@@ -168,14 +167,14 @@ def random_subspace(
     key_plane, key_direction, key_rest = jax.random.split(key, 3)
     directions = jax.random.normal(key_direction, (n, rank))
     directions = directions / jnp.linalg.norm(directions, axis=1, keepdims=True)
-    lengths, y = _lengths_and_labels(key_rest, n, norms, labels)
+    lengths, y = _lengths_and_labels(jax.random.split(key_rest, 3), n, norms, labels)
     x = lengths * directions @ _haar_frame(key_plane, rank, d)
     return Dataset(x, y, name=f"subspace n={n} d={d} rank={rank}")
 
 
-def _lengths_and_labels(key: Array, n: int, norms, labels):
-    """Norms (n, 1) ~ U[norms] and labels (n,) of both signs, |y| ~ U[labels]."""
-    key_norm, key_label, key_sign = jax.random.split(key, 3)
+def _lengths_and_labels(keys, n: int, norms, labels):
+    """Norms (n, 1) ~ U[norms] and labels (n,) of both signs, |y| ~ U[labels], from three keys."""
+    key_norm, key_label, key_sign = keys
     lengths = jax.random.uniform(key_norm, (n, 1), minval=_low(norms, "norms"), maxval=norms[1])
     sizes = jax.random.uniform(key_label, (n,), minval=_low(labels, "labels"), maxval=labels[1])
     return lengths, sizes * _signs(key_sign, n)

@@ -13,32 +13,22 @@ ROUGH, FINE = 4, 8
 """Iterations of Newton's method: to tell which pair comes first, and where it does."""
 
 
-def first_crossing(g0, slope0, g1, slope1, noise: float = 4e-16) -> Float[Array, "..."]:
-    """About the fraction of the step at which the margin first becomes negative, inf if never.
+def first_crossing(
+    g0, slope0, g1, slope1, noise: float = 4e-16, iterations: int = FINE
+) -> Float[Array, "..."]:
+    """Fraction of the step at which the margin first becomes negative, inf if it does not.
 
     `slope` is the derivative times the step. Elementwise. A margin that starts at zero and grows
     has not crossed, but may do so later in the step. One that is less than `noise` below zero has
     not crossed: margins are of order one, and known to rounding, or to the tolerance, only.
     """
-    crossed, low, high = _bracket(g0, slope0, g1, slope1, noise)
-    theta = _crossing_between(g0, slope0, g1, slope1, low, high, ROUGH)
-    return jnp.where(crossed, theta, jnp.inf)
-
-
-def crossing_time(g0, slope0, g1, slope1, noise: float = 4e-16) -> Float[Array, "..."]:
-    """`first_crossing` to rounding."""
-    crossed, low, high = _bracket(g0, slope0, g1, slope1, noise)
-    theta = _crossing_between(g0, slope0, g1, slope1, low, high, FINE)
-    return jnp.where(crossed, theta, jnp.inf)
-
-
-def _bracket(g0, slope0, g1, slope1, noise):
-    """Whether the margin crosses zero, and two points between which it does."""
     lowest, highest = _turns(g0, slope0, g1, slope1)
     value, _ = hermite(g0, slope0, g1, slope1, lowest)
     dips = (lowest > 0) & (value < -noise)
     low = jnp.where(slope0 > 0, highest, 0.0)
-    return dips | (g1 < -noise), low, jnp.where(dips, lowest, 1.0)
+    high = jnp.where(dips, lowest, 1.0)
+    theta = _crossing_between(g0, slope0, g1, slope1, low, high, iterations)
+    return jnp.where(dips | (g1 < -noise), theta, jnp.inf)
 
 
 def hermite(g0, slope0, g1, slope1, theta):

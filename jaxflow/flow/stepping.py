@@ -19,7 +19,7 @@ from jaxflow.flow.coordinates import (
     output_parts,
     restore_invariants,
 )
-from jaxflow.flow.crossing import crossing_time, first_crossing
+from jaxflow.flow.crossing import ROUGH, first_crossing
 from jaxflow.flow.field import (
     margins_and_slopes,
     orthogonal_field,
@@ -68,7 +68,7 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     """Try one step and carry out what follows from it."""
     attempt = _try(problem, settings, lane, stop)
     good = attempt.error <= 1
-    theta = first_crossing(*_interleaved(attempt), noise=_noise(settings, lane))
+    theta = first_crossing(*_interleaved(attempt), _noise(settings, lane), ROUGH)
     attempt, theta = jax.lax.optimization_barrier((attempt, theta))
     crosses = jnp.any(jnp.isfinite(theta))
     what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
@@ -189,7 +189,7 @@ def _aim(settings: Settings, lane: Lane, attempt: Attempt, theta) -> Lane:
     """Repeat the step up to the earliest crossing."""
     pair = jnp.argmin(theta)
     course = [values.reshape(-1)[pair] for values in _interleaved(attempt)]
-    first = crossing_time(*course, noise=_noise(settings, lane))
+    first = first_crossing(*course, _noise(settings, lane))
     length = jnp.maximum(first * attempt.length, 1e-200)
     crossed = jnp.any(attempt.margins[1] < -_noise(settings, lane))
     high = jnp.where(crossed, attempt.length, jnp.inf)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxflow.flow.crossing import crossing_time, hermite
+from jaxflow.flow.crossing import first_crossing, hermite
 
 
 def cubic_with_roots(*roots, factor=1.0):
@@ -30,12 +30,12 @@ def test_the_first_crossing_of_a_known_cubic(roots, factor, first):
     ends = cubic_with_roots(*roots, factor=factor)
     if abs(ends[0]) > 0 and min(roots) == 1e-14:
         ends = (-abs(ends[0]), *ends[1:])
-    assert float(crossing_time(*ends)) == pytest.approx(first, abs=1e-6)
+    assert float(first_crossing(*ends)) == pytest.approx(first, abs=1e-6)
 
 
 def test_rounding_below_zero_is_no_crossing():
     """A margin that hovers at zero by rounding has not crossed."""
-    assert np.isinf(crossing_time(-1e-16, 2e-17, -1.4e-16, -7e-17))
+    assert np.isinf(first_crossing(-1e-16, 2e-17, -1.4e-16, -7e-17))
 
 
 def test_random_cubics_agree_with_a_fine_grid():
@@ -43,7 +43,7 @@ def test_random_cubics_agree_with_a_fine_grid():
     generator = np.random.default_rng(3)
     g0, slope0, g1, slope1 = generator.normal(size=(4, 5000)) * [[1], [3], [1], [3]]
     g0 = np.abs(g0)
-    found = np.asarray(crossing_time(g0, slope0, g1, slope1))
+    found = np.asarray(first_crossing(g0, slope0, g1, slope1))
     grid = np.linspace(0, 1, 4001)
     values, _ = hermite(*(np.asarray(v)[:, None] for v in (g0, slope0, g1, slope1)), grid)
     clear = np.abs(values.min(axis=1)) > 1e-6
