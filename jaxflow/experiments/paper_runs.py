@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from functools import cached_property
 
+import diffrax
 import jax
 import numpy as np
 
@@ -90,7 +91,15 @@ class PaperRuns:
             jax.random.key(self.seed + 1), s.high_width, s.high_dim, scale=s.high_scale
         )
         ts = np.linspace(0, s.high_end, s.high_saves)
-        return gradient_flow(start, data, ts, rtol=1e-8, max_events=200_000, max_steps=1_000_000)
+        return gradient_flow(
+            start,
+            data,
+            ts,
+            rtol=1e-8,
+            solver=diffrax.Tsit5(),  # events cut the steps short: few stages do best
+            max_events=200_000,
+            max_steps=1_000_000,
+        )
 
     def _balanced(self, width: int, scale: float) -> ReluNetwork:
         return init.balanced(jax.random.key(self.seed), width, 2, scale=scale, bias=True)

@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.coordinates import State, hidden_parts
 from jaxflow.flow.problem import Problem
+from jaxflow.flow.sliding import SlidingBasis
 from jaxflow.modes import BoundaryChoice, codes
 
 FAR = 1.0
@@ -26,7 +27,7 @@ class Slide(eqx.Module):
         alpha: α of every leader that is not free: constant until the neuron's next event.
         free: leaders whose α follows the residual, the sliding ones.
         resting: leaders on the boundary that stay there with constant α.
-        dual: dual basis of the free inputs, rows E_k with ⟨E_k, x_l⟩ = δ_kl.
+        dual: dual bases of the free inputs.
         side: sign of the jump J_k when the neuron was settled. While a pair slides its J_k keeps
             that sign: on the way to zero it meets α_k = b_k/J_k = 1 first.
         flag: reports of the boundary choice so far, a sum of `jaxflow.modes.codes`.
@@ -36,7 +37,7 @@ class Slide(eqx.Module):
     alpha: Float[Array, "m n"]
     free: Bool[Array, "m n"]
     resting: Bool[Array, "m n"]
-    dual: Float[Array, "m n q"]
+    dual: SlidingBasis
     side: Float[Array, "m n"]
     flag: Int[Array, ""]
 
@@ -76,7 +77,7 @@ def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
         alpha=(mode == codes.ACTIVE).astype(u.dtype),
         free=nowhere,
         resting=nowhere,
-        dual=jnp.zeros((*u.shape, problem.span.size)),
+        dual=SlidingBasis.nowhere(*u.shape, problem.span.size),
         side=jnp.zeros_like(u),
         flag=jnp.array(0),
     )
@@ -86,11 +87,6 @@ def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
 def resting(choice: BoundaryChoice) -> Bool[Array, "*m n"]:
     """Leaders that stay on the boundary without being free."""
     return ((choice.mode == codes.SLIDING) & ~choice.free) | choice.still
-
-
-def sliding_coefficients(slide: Slide, force: Float[Array, "m q"]) -> Float[Array, "m n"]:
-    """b_k = α_k J_k of the free boundaries, such that the neuron stays on them: b = −E F."""
-    return -jnp.einsum("jkq,jq->jk", slide.dual, force)
 
 
 def along_boundaries(
@@ -103,22 +99,31 @@ def along_boundaries(
     """
     if modes.slide is None:
         return vectors
-    return vectors + problem.span.combine(sliding_coefficients(modes.slide, vectors))
+    return vectors + problem.span.combine(modes.slide.dual.coefficients(vectors.T).T)
 
 
 def driving_force(problem: Problem, modes: Modes, r: Float[Array, " n"]) -> Float[Array, "m q"]:
     """D_j = 1/n Σ_k α_jk r_k x_k in span coordinates (arXiv 2206.00939, equation 2)."""
     if modes.slide is None:
         return problem.span.combine(jnp.where(modes.active, r / problem.n, 0.0))
-    fixed = fixed_force(problem, modes.slide, r)
-    b = sliding_coefficients(modes.slide, fixed)
-    return (fixed + problem.span.combine(b)) / problem.n
+    return sliding_force(problem, modes.slide, r).T
 
 
-def fixed_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Float[Array, "m q"]:
-    """n D_j without the free boundaries: Σ_k (α_jk J_k + N_k) x_k over the leaders."""
+def sliding_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Float[Array, "q m"]:
+    """D_j on general inputs, neurons along the fastest axis.
+
+    α_k J_k = b_k of the free boundaries is such that the neuron stays on them: b = −E F.
+    """
+    fixed = fixed_force(problem, slide, r)
+    b = slide.dual.coefficients(fixed)
+    return (fixed + problem.span.rows.T @ b) / problem.n
+
+
+def fixed_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Float[Array, "q m"]:
+    """F_j = n D_j without the free boundaries: Σ_k (α_jk J_k + N_k) x_k over the leaders."""
     lines = problem.boundaries
-    return problem.span.combine(slide.alpha * lines.jump(r) + lines.offset(r))
+    weights = slide.alpha.T * lines.jump(r)[:, None] + lines.offset(r)[:, None]
+    return problem.span.rows.T @ weights
 
 
 def margins(
@@ -134,7 +139,7 @@ def margins(
     slide, lines = modes.slide, problem.boundaries
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()
     unit = slide.side / jnp.max(jnp.abs(problem.y))
-    b = sliding_coefficients(slide, fixed_force(problem, slide, r))
+    b = slide.dual.coefficients(fixed_force(problem, slide, r)).T
     fixed = slide.resting | ~lines.is_leader
     off = jnp.where(fixed, FAR, jnp.where(modes.active, u, -u))
     first = jnp.where(slide.free, unit * b, off)

@@ -6,11 +6,15 @@ ends. The step is then repeated up to that time, and Newton's method on the end 
 step, never on an interpolant, brings the margin to zero to rounding.
 """
 
+from collections.abc import Callable
+
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 ROUGH, FINE = 4, 8
 """Iterations of Newton's method: to tell which pair comes first, and where it does."""
+POLISH = 2
+"""Iterations on the dense output, from the root of the cubic."""
 
 
 def first_crossing(
@@ -37,6 +41,18 @@ def hermite(g0, slope0, g1, slope1, theta):
     b, c = 3 * rise - 2 * slope0 - slope1, slope0 + slope1 - 2 * rise
     value = g0 + theta * (slope0 + theta * (b + theta * c))
     return value, slope0 + theta * (2 * b + 3 * theta * c)
+
+
+def polished(
+    margin: Callable[[Float[Array, ""]], Float[Array, ""]], course, theta, iterations: int = POLISH
+) -> Float[Array, ""]:
+    """The root θ of the cubic through `course`, moved to that of the margin, if it is in (0, 1)."""
+    _, slope = hermite(*course, theta)
+    slope = jnp.where(slope == 0, jnp.inf, slope)
+    better = theta
+    for _ in range(iterations):
+        better = better - margin(better) / slope
+    return jnp.where((better > 0) & (better < 1), better, theta)
 
 
 def _turns(g0, slope0, g1, slope1):

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxflow.flow.activation import Modes, driving_force, margins
+from jaxflow.flow.activation import Modes, margins, sliding_force
 from jaxflow.flow.coordinates import (
     Columns,
     State,
@@ -29,14 +29,17 @@ def outputs(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
 
 
 def residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
-    """r_k = y_k − h(x_k); on general inputs zero where it is nothing but rounding.
-
-    There neurons rest near boundaries on a long plateau, and the rounding of a fitted datum would
-    push them to and fro.
-    """
+    """r_k = y_k − h(x_k), cleaned of rounding on general inputs."""
     r = problem.y - outputs(problem, modes, state)
-    if modes.slide is None:
-        return r
+    return r if modes.slide is None else _without_rounding(problem, r)
+
+
+def _without_rounding(problem: Problem, r: Float[Array, " n"]) -> Float[Array, " n"]:
+    """Residuals, zero where they are nothing but rounding.
+
+    On general inputs neurons rest near boundaries on a long plateau, and the rounding of a fitted
+    datum would push them to and fro.
+    """
     return jnp.where(jnp.abs(r) <= ROUNDING * jnp.max(jnp.abs(problem.y)), 0.0, r)
 
 
@@ -50,12 +53,18 @@ def log_scale_field(force: Float[Array, "m q"], state: State) -> State:
 
 def vector_field(problem: Problem, modes: Modes, state: State) -> State:
     """dρ/dt, dη/dt, dω/dt of all neurons with the modes held fixed."""
-    force = driving_force(problem, modes, residual(problem, modes, state))
-    return log_scale_field(force, state)
+    return field_in_columns(problem, modes)(Columns.of(state)).state
 
 
-def orthogonal_field(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
-    """`vector_field` for orthogonal inputs, in columns; coordinates of inactive pairs are zero."""
+def field_in_columns(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
+    """`vector_field` in the layout in which it is fast."""
+    if modes.slide is None:
+        return _orthogonal_field(problem, modes)
+    return _general_field(problem, modes)
+
+
+def _orthogonal_field(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
+    """Orthogonal inputs: products are elementwise, and coordinates of inactive pairs are zero."""
     norms, active = problem.span.norms(), modes.active.T
 
     def field(z: Columns) -> Columns:
@@ -65,6 +74,21 @@ def orthogonal_field(problem: Problem, modes: Modes) -> Callable[[Columns], Colu
         growth = 2 * z.eta * pull
         turn = jnp.where(active, z.eta * force[:, None], 0.0) - growth * z.omega
         return Columns(growth, pull - growth * z.eta, turn)
+
+    return field
+
+
+def _general_field(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
+    """Any inputs: forces of pairs that slide follow the residual."""
+    active = modes.active.T
+
+    def field(z: Columns) -> Columns:
+        u = jnp.where(active, problem.span.rows @ z.omega, 0.0)
+        outputs = u @ (jnp.exp(2 * z.rho) * z.eta)
+        force = sliding_force(problem, modes.slide, _without_rounding(problem, problem.y - outputs))
+        pull = jnp.sum(z.omega * force, axis=0)
+        growth = 2 * z.eta * pull
+        return Columns(growth, pull - growth * z.eta, z.eta * force - growth * z.omega)
 
     return field
 

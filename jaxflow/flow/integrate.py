@@ -7,6 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
+from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import Balance, State
 from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.ending import Evidence, evidence
@@ -104,11 +105,11 @@ def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
     if lane.modes.slide is not None:
         return _frozen_piece(problem, settings, lane, stop), jnp.array(False)
     start, coupled = lane.t, ~is_decoupled(lane.modes)
-    lane = _if(
+    lane = once_if(
         ~coupled, lambda lane: _decoupled_piece(problem, settings, lane, stop, seeking), lane
     )
     served = lane.t > start
-    lane = _if(~served, lambda lane: _quiet_piece(problem, settings, lane, stop), lane)
+    lane = once_if(~served, lambda lane: _quiet_piece(problem, settings, lane, stop), lane)
     return lane, is_decoupled(lane.modes) & (served | coupled)
 
 
@@ -139,7 +140,7 @@ def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
         )
         return _flown(lane, end, flight)
 
-    return _if(early & (lane.t < stop), fly, lane)
+    return once_if(early & (lane.t < stop), fly, lane)
 
 
 def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
@@ -257,7 +258,7 @@ def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
     def look(_):
         return evidence(problem, lane.modes, lane.state)
 
-    return _if(over | small | slow, look, none)
+    return once_if(over | small | slow, look, none)
 
 
 def verdict(found: Evidence, settings: Settings):
@@ -270,12 +271,3 @@ def verdict(found: Evidence, settings: Settings):
 
 def _where(condition, yes, no):
     return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)
-
-
-def _if(condition, change, value):
-    """`change(value)` where the condition holds; a batch in which it nowhere does takes no time."""
-
-    def changed(carry):
-        return change(carry[0]), jnp.array(False)
-
-    return jax.lax.while_loop(lambda carry: carry[1], changed, (value, condition))[0]

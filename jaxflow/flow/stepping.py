@@ -1,15 +1,15 @@
 """One attempted step of the solver: accepted, rejected, or cut to end at a change of mode."""
 
-from dataclasses import replace
-from functools import partial
+from dataclasses import fields, replace
 from operator import itemgetter
 
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.flow.activation import Modes, along_boundaries
+from jaxflow.flow.activation import Modes, along_boundaries, margins
+from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import (
     Columns,
     State,
@@ -19,13 +19,12 @@ from jaxflow.flow.coordinates import (
     output_parts,
     restore_invariants,
 )
-from jaxflow.flow.crossing import ROUGH, first_crossing
+from jaxflow.flow.crossing import ROUGH, first_crossing, polished
 from jaxflow.flow.field import (
+    field_in_columns,
     margins_and_slopes,
-    orthogonal_field,
     residual,
     tangent_kernel,
-    vector_field,
 )
 from jaxflow.flow.lane import Counts, Landing, Lane, not_landing
 from jaxflow.flow.problem import Problem
@@ -64,6 +63,18 @@ class Attempt(eqx.Module):
     dense: dict
 
 
+class Outcome(eqx.Module):
+    """What a tried step makes of a lane, and the margins that are zero at its end."""
+
+    t: Float[Array, ""]
+    state: State
+    step: Float[Array, ""]
+    landing: Landing
+    counts: Counts
+    status: Int[Array, ""]
+    hit: Bool[Array, "m p"]
+
+
 def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane:
     """Try one step and carry out what follows from it."""
     attempt = _try(problem, settings, lane, stop)
@@ -75,10 +86,24 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     outcomes = [
         lambda: _reject(lane, attempt),
         lambda: _accept(problem, lane, attempt, stop),
-        lambda: _aim(settings, lane, attempt, theta),
+        lambda: _aim(problem, settings, lane, attempt, theta),
         lambda: _land(problem, settings, lane, attempt, stop),
     ]
-    return _give_up(settings, jax.lax.switch(what, outcomes))
+    outcome = jax.lax.switch(what, outcomes)
+    return _give_up(settings, _carried_out(problem, lane, outcome))
+
+
+def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
+    """The lane after a tried step; what is large in it is touched at changes of mode only."""
+    moved = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "hit"}
+
+    def switched(lane: Lane) -> Lane:
+        state, modes, log = switch_modes(
+            problem, lane.modes, lane.log, lane.state, lane.t, outcome.hit
+        )
+        return replace(lane, state=restore_invariants(state, lane.balance), modes=modes, log=log)
+
+    return once_if(jnp.any(outcome.hit), switched, replace(lane, **moved))
 
 
 def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
@@ -90,7 +115,7 @@ def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     error = jnp.max(jnp.stack([jnp.max(jnp.abs(e)) for e in jax.tree.leaves(error)]))
     error = error / settings.rtol
     error = jnp.where(jnp.all(jnp.isfinite(end)) & ~jnp.isnan(error), error, jnp.inf)
-    first, last = (_as_state(jax.tree.map(itemgetter(i), dense["k"])) for i in (0, -1))
+    first, last = (jax.tree.map(itemgetter(i), dense["k"]).state for i in (0, -1))
     g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, first)
     g1, slope1 = margins_and_slopes(problem, lane.modes, end, last)
     below = jnp.clip(g0, -FORGIVEN, 0.0) if lane.modes.slide is not None else 0.0
@@ -99,16 +124,9 @@ def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
 
 def _step(problem: Problem, settings: Settings, lane: Lane, length):
     """The end of a step of the solver, its error, and what its dense output takes."""
-    if lane.modes.slide is None:
-        start, field = Columns.of(lane.state), orthogonal_field(problem, lane.modes)
-    else:
-        start, field = lane.state, partial(vector_field, problem, lane.modes)
+    start, field = Columns.of(lane.state), field_in_columns(problem, lane.modes)
     end, error, slopes = runge_kutta_step(settings.solver, field, start, length)
-    return _as_state(end), error, {"y0": start, "y1": end, "k": slopes}
-
-
-def _as_state(z: State | Columns) -> State:
-    return z.state if isinstance(z, Columns) else z
+    return end.state, error, {"y0": start, "y1": end, "k": slopes}
 
 
 def _stable_length(problem: Problem, settings: Settings, lane: Lane):
@@ -120,8 +138,12 @@ def _stable_length(problem: Problem, settings: Settings, lane: Lane):
     """
     r = residual(problem, lane.modes, lane.state)
     small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
-    rate = jnp.linalg.norm(tangent_kernel(problem, lane.modes, lane.state)) / problem.n
-    return jnp.where(small, CLEAN / jnp.maximum(rate, 1e-300), jnp.inf)
+
+    def clean(_):
+        rate = jnp.linalg.norm(tangent_kernel(problem, lane.modes, lane.state)) / problem.n
+        return CLEAN / jnp.maximum(rate, 1e-300)
+
+    return once_if(small, clean, jnp.array(jnp.inf))
 
 
 def _interleaved(attempt: Attempt):
@@ -129,12 +151,19 @@ def _interleaved(attempt: Attempt):
     return g0, slope0, g1, slope1
 
 
-def _reject(lane: Lane, attempt: Attempt) -> Lane:
+def _outcome(lane: Lane, attempt: Attempt, **changes) -> Outcome:
+    """The lane as it was but for the changes."""
+    kept = {f.name: getattr(lane, f.name) for f in fields(Outcome) if f.name != "hit"}
+    return Outcome(**({"hit": jnp.zeros(attempt.margins[0].shape, dtype=bool)} | kept | changes))
+
+
+def _reject(lane: Lane, attempt: Attempt) -> Outcome:
     finite = jnp.isfinite(attempt.error)
     shrink = jnp.where(finite, jnp.maximum(SAFETY * _growth(attempt.error), LEAST), 0.1)
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
-    return replace(
+    return _outcome(
         lane,
+        attempt,
         step=attempt.length * jnp.minimum(shrink, 0.95),
         landing=not_landing(),
         counts=_count(lane.counts, rejected=1),
@@ -142,11 +171,12 @@ def _reject(lane: Lane, attempt: Attempt) -> Lane:
     )
 
 
-def _accept(problem: Problem, lane: Lane, attempt: Attempt, stop) -> Lane:
+def _accept(problem: Problem, lane: Lane, attempt: Attempt, stop) -> Outcome:
     proposed = attempt.length * jnp.clip(SAFETY * _growth(attempt.error), LEAST, MOST)
     cut = (attempt.length >= stop - lane.t) & ~lane.landing.on
-    return replace(
+    return _outcome(
         lane,
+        attempt,
         t=jnp.where(cut, stop, lane.t + attempt.length),
         state=_tidy(problem, lane, attempt.end),
         step=jnp.where(cut | lane.landing.on, jnp.maximum(proposed, lane.step), proposed),
@@ -185,19 +215,38 @@ def _noise(settings: Settings, lane: Lane):
     return settings.rtol if lane.modes.slide is None else CROSSED
 
 
-def _aim(settings: Settings, lane: Lane, attempt: Attempt, theta) -> Lane:
-    """Repeat the step up to the earliest crossing."""
+def _aim(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, theta) -> Outcome:
+    """Repeat the step up to the earliest crossing, which the dense output tells well."""
     pair = jnp.argmin(theta)
     course = [values.reshape(-1)[pair] for values in _interleaved(attempt)]
     first = first_crossing(*course, _noise(settings, lane))
+    margin = _margin_inside(problem, settings, lane, attempt, pair)
+    first = polished(margin, course, first)
     length = jnp.maximum(first * attempt.length, 1e-200)
     crossed = jnp.any(attempt.margins[1] < -_noise(settings, lane))
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
-    return replace(lane, landing=landing, counts=_count(lane.counts, landings=1))
+    return _outcome(lane, attempt, landing=landing, counts=_count(lane.counts, landings=1))
 
 
-def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop) -> Lane:
+def _margin_inside(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, pair):
+    """The margin of a pair along the dense output, a function of the fraction of the step."""
+    dense, interpolation = attempt.dense, settings.solver.interpolation_cls
+    if lane.modes.slide is not None:
+        course = interpolation(t0=jnp.zeros(()), t1=jnp.ones(()), **dense)
+
+        def general(fraction):
+            state = course.evaluate(fraction).state
+            r = residual(problem, lane.modes, state)
+            return margins(problem, lane.modes, state, r).reshape(-1)[pair]
+
+        return general
+    j, k = jnp.divmod(pair, problem.n)
+    own = jax.tree.map(lambda leaf: leaf[..., k, j], {name: z.omega for name, z in dense.items()})
+    return interpolation(t0=jnp.zeros(()), t1=jnp.ones(()), **own).evaluate
+
+
+def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop) -> Outcome:
     """Bracketed Newton iteration for the end of the step; at convergence, the change of mode.
 
     The earliest of all crossings is pursued: a pair found below zero takes over from the one that
@@ -231,8 +280,9 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
         target = jnp.where(inside, length + shift, 0.5 * (low + jnp.minimum(high, limit)))
         tries = lane.landing.tries + 1
         lost = tries > LANDING_TRIES
-        return replace(
+        return _outcome(
             lane,
+            attempt,
             landing=Landing(jnp.array(True), jnp.maximum(target, 1e-200), low, high, pair, tries),
             counts=_count(lane.counts, landings=1),
             status=jnp.where(lost, Status.event_not_located, lane.status),
@@ -245,25 +295,23 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
     return jax.lax.switch(what, [lambda: _accept(problem, lane, attempt, stop), arrive, again])
 
 
-def _arrive(problem, settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Lane:
+def _arrive(problem, settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Outcome:
     """Move by the last correction and change every mode whose margin is zero to rounding."""
     local = settings.solver.interpolation_cls(t0=jnp.zeros(()), t1=attempt.length, **attempt.dense)
-    state = _as_state(local.evaluate(attempt.length + shift))
+    state = local.evaluate(attempt.length + shift).state
     t = lane.t + jnp.maximum(attempt.length + shift, 0.0)
-    velocity = vector_field(problem, lane.modes, state)
-    g, _ = margins_and_slopes(problem, lane.modes, state, velocity)
+    g = margins(problem, lane.modes, state, residual(problem, lane.modes, state))
     chosen = (jnp.arange(g.size) == pair).reshape(g.shape)
     within = ROUNDING + 8 * jnp.finfo(jnp.float64).eps * t * jnp.abs(slope)
     hit = chosen | ((slope < 0) & (g <= within))
-    state, modes, log = switch_modes(problem, lane.modes, lane.log, state, velocity, t, hit)
-    return replace(
+    return _outcome(
         lane,
+        attempt,
         t=t,
-        state=restore_invariants(state, lane.balance),
-        modes=modes,
-        log=log,
+        state=state,
         landing=not_landing(),
         counts=_count(lane.counts, accepted=1),
+        hit=hit,
     )
 
 

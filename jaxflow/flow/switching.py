@@ -6,7 +6,7 @@ from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.activation import Modes, Slide, resting
 from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
-from jaxflow.flow.field import residual, residual_rate
+from jaxflow.flow.field import residual, residual_rate, vector_field
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.modes import boundary_choice, codes, leaving_direction
@@ -20,7 +20,6 @@ def switch_modes(
     modes: Modes,
     log: DeathTable | EventBuffer,
     state: State,
-    velocity: State,
     t: Float[Array, ""],
     hit: Bool[Array, "m p"],
 ) -> tuple[State, Modes, DeathTable | EventBuffer]:
@@ -32,6 +31,7 @@ def switch_modes(
     if modes.slide is None:
         return die(modes, log, state, t, hit)
     r = residual(problem, modes, state)
+    velocity = vector_field(problem, modes, state)
     rate = residual_rate(problem, modes, state, velocity)
     low, high = jnp.split(hit, 2, axis=1)
     times = jnp.full(state.shape[0], t)
@@ -82,14 +82,14 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
     direction = jnp.where(leaving, away, jnp.where(arriving, onto, 0)).astype(jnp.int8)
     boundary = arriving | free | slide.resting[j]
     choice = boundary_choice(sign, lines, r, mode, boundary, direction, rate)
-    state = _onto_boundaries(problem, state, j, slide.dual[j])
+    state = _onto_boundaries(problem, state, j, slide.dual.of(j))
     state = _onto_boundaries(problem, state, j, choice.dual)
     slide = Slide(
         mode=slide.mode.at[j].set(choice.mode),
         alpha=slide.alpha.at[j].set(jnp.where(choice.free, 0.0, choice.alpha)),
         free=slide.free.at[j].set(choice.free),
         resting=slide.resting.at[j].set(resting(choice)),
-        dual=slide.dual.at[j].set(choice.dual),
+        dual=slide.dual.replaced(j, choice.free, choice.dual),
         side=slide.side.at[j].set(jnp.sign(lines.jump(r))),
         flag=slide.flag | choice.flag,
     )
