@@ -46,7 +46,10 @@ CROSSED = 1e-14
 FORGIVEN = 1e-12
 """A margin at most this far below zero at the start of a step counts from there: the pair was
 settled there, at an event that is located to rounding."""
-LANDING_TRIES = 60
+LANDING_TRIES = 200
+HALVED_EVERY = 3
+"""How often the bracket of a crossing is halved whatever Newton's method says: a pair that dips
+below zero and returns holds up the pursuit of another one."""
 CLEAN = 3.0
 """Product of step and rate up to which the method damps a decay much as the flow does: the
 stability function of Dormand-Prince 8(7) at −3 is 0.047, where exp(−3) = 0.050."""
@@ -250,8 +253,8 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
     """Bracketed Newton iteration for the end of the step; at convergence, the change of mode.
 
     The earliest of all crossings is pursued: a pair found below zero takes over from the one that
-    was aimed at. Where Newton's method leaves the bracket, it is halved. If it turns out that there
-    is no crossing, the step is as good as any.
+    was aimed at. Where Newton's method leaves the bracket, and now and then, it is halved. If it
+    turns out that there is no crossing, the step is as good as any.
     """
     length = attempt.length
     g, slope = attempt.margins[1], attempt.slopes[1] / length
@@ -277,8 +280,9 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
     nothing = ~met & ~narrow & ~inside & jnp.isinf(high)
 
     def again():
-        target = jnp.where(inside, length + shift, 0.5 * (low + jnp.minimum(high, limit)))
         tries = lane.landing.tries + 1
+        newton = inside & ((tries % HALVED_EVERY != 0) | jnp.isinf(high))
+        target = jnp.where(newton, length + shift, 0.5 * (low + jnp.minimum(high, limit)))
         lost = tries > LANDING_TRIES
         return _outcome(
             lane,
