@@ -104,12 +104,13 @@ def phases(run: Trajectory) -> Phases:
             integrated again, a few times, with save times where they are needed.
 
     Raises:
-        ValueError: a batch, inputs that are not orthogonal, a neuron with |a_j| < ‖w_j‖, or a
-            network without a neuron that can grow.
+        ValueError: a batch, a run that broke off, inputs that are not orthogonal, a neuron with
+            |a_j| < ‖w_j‖, or a network without a neuron that can grow.
 
     Source: arXiv 2206.00939, section 4, made quantitative for the scale at hand.
     """
     require_single(run, "phases")
+    _require_whole(run)
     network, dataset = initial_network(run), data_of(run)
     require_orthogonal(dataset, "the report of phases")
     predicted = timeline(network, dataset, fraction=HALF)
@@ -128,6 +129,14 @@ def phases(run: Trajectory) -> Phases:
         ),
         convergence=convergence(run),
     )
+
+
+def _require_whole(run: Trajectory) -> None:
+    if run.status.failed:
+        raise ValueError(
+            f"run: got one that broke off ({run.status}) at t = {float(run.end_time):g}, wanted "
+            f"one that went on; allow it more steps or events, or a larger rtol"
+        )
 
 
 def _require_births(predicted: Timeline) -> None:

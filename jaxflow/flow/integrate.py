@@ -26,6 +26,8 @@ WORTHWHILE = 4.0
 """Freeze the residual only where that covers this many steps of the solver."""
 FITTED = 0.25
 """Share of the tolerance down to which residuals are followed when the end is sought."""
+UNREACHED = -1
+"""Mode at save times that a run does not come to; the states there are NaN."""
 EARLY = 1e-6
 """Outputs this small, relative to the labels, leave all data on the first plateau."""
 
@@ -68,8 +70,8 @@ def integrate(
     record = Record(
         jnp.asarray(seeking),
         jnp.array(0),
-        jnp.zeros((ts.shape[0], *lane.state.shape)),
-        jnp.zeros((ts.shape[0], *lane.modes.active.shape), dtype=jnp.int8),
+        jnp.full((ts.shape[0], *lane.state.shape), jnp.nan),
+        jnp.full((ts.shape[0], *lane.modes.active.shape), UNREACHED, dtype=jnp.int8),
     )
     carry = _note(problem, settings, ts, (lane, record))
 

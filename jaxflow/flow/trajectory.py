@@ -58,7 +58,8 @@ class Trajectory(eqx.Module):
     """The gradient flow from one initialisation.
 
     Attributes:
-        ts: save times, in units of the flow's own time.
+        ts: save times, in units of the flow's own time. At those that a run which broke off did not
+            reach, all quantities are NaN, and `modes` −1.
         modes: 1 active, 0 inactive, 2 sliding, for every save time, neuron and datum.
         events: changes of activation.
         evidence: what is known of the limit t → ∞ (`movement`, `fitted`, `residual`).
@@ -169,10 +170,12 @@ class Trajectory(eqx.Module):
 def _summary(run: Trajectory) -> str:
     width, n = run.launch.modes.active.shape
     counts = run.counts
+    loss = np.asarray(run.loss)
+    reached = loss[~np.isnan(loss)]
     lines = [
         f"gradient flow of {width} neurons on {n} data: {run.status}",
-        f"  time     0 to {float(run.end_time):.6g}, {run.ts.shape[0]} saved",
-        f"  loss     {float(run.loss[0]):.6g} to {float(run.loss[-1]):.6g}",
+        f"  time     0 to {float(run.end_time):.6g}, {_number_saved(reached.size, loss.size)}",
+        f"  loss     {_course(reached)}",
         f"  norm     {float(run.final.variation_norm()):.12g} (variation norm at the end)",
         f"  limit    {_limit(run)}",
         f"  events   {len(run.events)} changes of activation{_choices(run)}",
@@ -181,6 +184,14 @@ def _summary(run: Trajectory) -> str:
         f"form; rtol {float(run.rtol):.3g}",
     ]
     return "\n".join(lines)
+
+
+def _number_saved(reached: int, wanted: int) -> str:
+    return f"{wanted} saved" if reached == wanted else f"{reached} of {wanted} saved"
+
+
+def _course(loss: np.ndarray) -> str:
+    return f"{loss[0]:.6g} to {loss[-1]:.6g}" if loss.size else "not saved"
 
 
 def _choices(run: Trajectory) -> str:

@@ -56,5 +56,5 @@ def draw_marked_loss(axes: Axes, run: Trajectory, indices: list[int], log_loss: 
     if log_loss:
         axes.set_yscale("log")
     else:
-        axes.set_ylim(0, 1.12 * loss.max())
+        axes.set_ylim(0, 1.12 * np.nanmax(loss))
     axes.set_title(f"loss; {t[-1] / ITERATION:,.0f} iterations of step 0.002", fontsize=10)

@@ -86,4 +86,4 @@ def draw_marked_loss(axes: Axes, run: Trajectory, indices: list[int]) -> None:
         axes.annotate(
             "abcdefghij"[place], (t[index], loss[index]), (4, 5), textcoords="offset points"
         )
-    axes.set(xlabel="time t", ylabel="loss", xlim=(t[0], t[-1]), ylim=(0, 1.12 * loss.max()))
+    axes.set(xlabel="time t", ylabel="loss", xlim=(t[0], t[-1]), ylim=(0, 1.12 * np.nanmax(loss)))

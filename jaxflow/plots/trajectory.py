@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import equinox as eqx
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -24,8 +25,9 @@ def draw_trajectory(run: Trajectory | Descent, path: str | Path | None = None) -
     """Draw loss, sizes, directions and modes of a run against time; save to `path` if given.
 
     Raises:
-        ValueError: a batch of trajectories, or fewer than two save times.
+        ValueError: a batch of trajectories, or fewer than two save times reached.
     """
+    run = _up_to_its_end(run) if isinstance(run, Trajectory) and run.modes.ndim == 3 else run
     if run.modes.ndim != 3 or run.ts.shape[0] < 2:
         raise ValueError(
             f"run: got modes of shape {run.modes.shape}, wanted one trajectory with at least two "
@@ -46,6 +48,13 @@ def draw_trajectory(run: Trajectory | Descent, path: str | Path | None = None) -
     if path is not None:
         figure.savefig(path, dpi=150)
     return figure
+
+
+def _up_to_its_end(run: Trajectory) -> Trajectory:
+    """The run without save times that it did not reach because it broke off."""
+    reached = ~np.isnan(np.asarray(run.loss))
+    parts = run.ts[reached], run.states[reached], run.modes[reached]
+    return eqx.tree_at(lambda r: (r.ts, r.states, r.modes), run, parts)
 
 
 def draw_loss(axes: Axes, run: Trajectory | Descent) -> None:
