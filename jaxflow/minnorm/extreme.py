@@ -32,14 +32,20 @@ def extreme_network(
     All peaks touch the dual constraint, so that every non-negative combination of their responses
     that fits the labels has the same norm; non-negative least squares finds one with linearly
     independent responses, at most as many as points. A last correction within the cells, the
-    smallest that fits, removes the rounding of the directions.
+    smallest that fits, removes the rounding of the directions; neurons so small that it turns them
+    round are left out.
     """
     chosen = non_negative_norms(points, labels, peaks)
     chosen = norms if chosen is None else chosen
     used = np.flatnonzero(chosen > 0)
-    peaks = [peaks[i] for i in used]
-    neurons = np.stack([chosen[i] * p.direction for i, p in zip(used, peaks, strict=True)])
-    return _fitted(points, labels, neurons, peaks), peaks
+    peaks, norms = [peaks[i] for i in used], chosen[used]
+    while True:
+        starts = np.stack([c * p.direction for c, p in zip(norms, peaks, strict=True)])
+        neurons = _fitted(points, labels, starts, peaks)
+        kept = np.array([v @ p.direction > 0 for v, p in zip(neurons, peaks, strict=True)])
+        if kept.all() or not kept.any():
+            return neurons, peaks
+        peaks, norms = [p for p, keep in zip(peaks, kept, strict=True) if keep], norms[kept]
 
 
 def _fitted(points, labels, neurons, peaks: list[Peak]) -> Float[np.ndarray, "m r"]:

@@ -114,6 +114,8 @@ def _newton(points, labels, beta, peaks: list[Peak], norms) -> Polished:
     for _ in range(MAX_STEPS):
         p = np.stack([projection @ (a.T @ beta) for a, projection in pieces])
         length = np.linalg.norm(p, axis=1)
+        if not length.all():  # a boundary set that leaves a neuron nowhere to go
+            break
         w = p / length[:, None]
         columns = np.stack([a @ u for (a, _), u in zip(pieces, w, strict=True)], axis=1)
         defect = np.concatenate([labels - columns @ norms, 1 - length])
