@@ -56,7 +56,33 @@ def peak_from_coefficients(points, beta, sign: int, t) -> Peak | None:
     side = np.where(weight == 0, points @ w > 0, np.abs(t) >= 0.5 * np.abs(weight))
     active = side & ~((weight > 0) & (t < 0))
     value = float(np.maximum(points @ w, 0.0) @ weight)
-    return Peak(w, sign, value, active, boundary)
+    return _sharpened(points, weight, Peak(w, sign, value, active, boundary))
+
+
+def _sharpened(points, weight, peak: Peak) -> Peak:
+    """The peak in the direction that its cell gives, Π Xᵀ S s β, where that is higher.
+
+    Coefficients found from the Gram matrix lose the digits that almost equal inputs share.
+    """
+    p = points.T @ np.where(peak.active & ~peak.boundary, weight, 0.0)
+    projection = boundary_projection(points, peak)
+    p = projection @ (projection @ p)
+    norm = np.linalg.norm(p)
+    if norm == 0:
+        return peak
+    value = float(np.maximum(points @ (p / norm), 0.0) @ weight)
+    return peak._replace(direction=p / norm, value=value) if value > peak.value else peak
+
+
+def boundary_projection(points, peak: Peak) -> Float[np.ndarray, "r r"]:
+    """Projection on the directions orthogonal to the boundary set."""
+    rank_space = points[peak.boundary]
+    identity = np.eye(points.shape[1])
+    if not len(rank_space):
+        return identity
+    _, singular, rows = np.linalg.svd(rank_space, full_matrices=False)
+    rows = rows[singular > 1e-12]
+    return identity - rows.T @ rows
 
 
 def climb(points, gram, beta, sign: int, start: Float[np.ndarray, " r"]) -> Peak | None:

@@ -5,9 +5,8 @@ from jaxtyping import Float
 from scipy.linalg import qr
 from scipy.optimize import linprog
 
-from jaxflow.minnorm.dual_function import Peak
+from jaxflow.minnorm.dual_function import Peak, boundary_projection
 from jaxflow.minnorm.polish import (
-    boundary_projection,
     non_negative_norms,
     peak_responses,
     signed_points,

@@ -17,7 +17,7 @@ from jaxtyping import Float
 from scipy.optimize import nnls
 
 from jaxflow.minnorm.cone_programme import Cells, ConeSolution
-from jaxflow.minnorm.dual_function import Peak, climb, distinct
+from jaxflow.minnorm.dual_function import Peak, boundary_projection, climb, distinct
 
 MAX_STEPS = 30
 """Newton steps at most; quadratic convergence needs about five."""
@@ -137,17 +137,6 @@ def signed_points(points, peak: Peak) -> Float[np.ndarray, "p r"]:
     return peak.sign * (peak.active & ~peak.boundary)[:, None] * points
 
 
-def boundary_projection(points, peak: Peak) -> Float[np.ndarray, "r r"]:
-    """Projection on the directions orthogonal to the boundary set."""
-    rank_space = points[peak.boundary]
-    identity = np.eye(points.shape[1])
-    if not len(rank_space):
-        return identity
-    _, singular, rows = np.linalg.svd(rank_space, full_matrices=False)
-    rows = rows[singular > 1e-12]
-    return identity - rows.T @ rows
-
-
 def _jacobian(pieces, w, length, columns, norms) -> Float[np.ndarray, "m m"]:
     """Symmetric derivative of (Σ c_i s_i S_i X w_i, ‖p_i‖) by (β, c), c in units of the largest."""
     p, q = columns.shape
@@ -203,7 +192,7 @@ def neurons_in_use(
 
 
 def neurons_as_found(
-    points, solution: ConeSolution, cells: Cells, share: float, near: float
+    points, solution: ConeSolution, cells: Cells, share: float, near: float, same: float
 ) -> tuple[list[Peak], Float[np.ndarray, " q"]]:
     """The neurons of the cone programme with the cells that it gave them, not the peaks above.
 
@@ -213,7 +202,8 @@ def neurons_as_found(
     Args:
         points, solution, cells: the cone programme and its solution.
         share: a neuron in use has at least this share of the total norm.
-        near: a boundary closer than this counts as touched, a neuron closer than this as the same.
+        near: a boundary closer than this counts as touched,
+        same: and a neuron closer than this as the same.
     """
     size = np.linalg.norm(solution.neurons, axis=1)
     used = np.flatnonzero(size > share * size.sum())
@@ -223,4 +213,4 @@ def neurons_as_found(
         reach = points @ w
         value = sign * float(np.maximum(reach, 0.0) @ solution.beta)
         peaks.append(Peak(w, sign, value, cells.active[i], np.abs(reach) < near))
-    return merged(peaks, size[used], near)
+    return merged(peaks, size[used], same)
