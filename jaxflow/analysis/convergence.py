@@ -83,11 +83,11 @@ def convergence(run: Trajectory) -> Convergence:
 @jax.jit
 def _tangent_kernels(problem, modes, states) -> Float[Array, "T n n"]:
     def at(mode, state):
-        active, size = mode == 1, jnp.exp(log_norms(state))
-        gates = active * (size * output_parts(state))[:, None]
-        u = problem.span.preactivations(size[:, None] * hidden_parts(state))
+        active, size = mode.T == 1, jnp.exp(log_norms(state))
+        gates = active * (size * output_parts(state))
+        u = problem.span.preactivations(size * hidden_parts(state))
         activations = jnp.where(active, jnp.maximum(u, 0.0), 0.0)
-        return activations.T @ activations + problem.span.gram() * (gates.T @ gates)
+        return activations @ activations.T + problem.span.gram() * (gates @ gates.T)
 
     return jax.vmap(at)(modes, states)
 

@@ -65,7 +65,7 @@ class Phases:
         aligned = np.isfinite(self.alignment.measured)
         return "\n".join(
             [
-                f"Phases of {self.run.states.shape[1]} neurons on {self.run.launch.problem.n} data",
+                f"Phases of {self.run.modes.shape[1]} neurons on {self.run.launch.problem.n} data",
                 f"  alignment    {aligned.sum()} neurons come within {self.alignment.wanted:g} rad "
                 f"of their limit, times differ from the prediction by at most "
                 f"{self.alignment.largest_error:.2g}",

@@ -84,6 +84,6 @@ def _growth(run: Trajectory, inside: np.ndarray, ts: np.ndarray) -> np.ndarray:
     """Slopes of the log norms across the second half of the plateau, where neurons are aligned."""
     late = inside[len(inside) // 2 :]
     if late.size < SAVES_NEEDED:
-        return np.full(run.states.shape[1], np.nan)
+        return np.full(run.modes.shape[1], np.nan)
     logs = np.asarray(run.log_norms)[late[[0, -1]]]
     return (logs[1] - logs[0]) / (ts[late[-1]] - ts[late[0]])

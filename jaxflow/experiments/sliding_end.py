@@ -49,10 +49,10 @@ def sliding_end(network: ReluNetwork, dataset: Dataset, settings: Settings) -> S
     )
 
 
-def _slid(lane: Lane) -> Bool[Array, "m n"]:
+def _slid(lane: Lane) -> Bool[Array, "n m"]:
     """Which pairs slid at some time; on orthogonal inputs none ever does."""
     never = jnp.zeros_like(lane.modes.active)
     if lane.modes.slide is None:
         return never
     log = lane.log  # blank places have the kind −1
-    return never.at[log.neuron, log.datum].max(log.kind == SLIDE)
+    return never.at[log.datum, log.neuron].max(log.kind == SLIDE)

@@ -33,23 +33,23 @@ class Slide(eqx.Module):
         flag: reports of the boundary choice so far, a sum of `jaxflow.modes.codes`.
     """
 
-    mode: Int[Array, "m n"]
-    alpha: Float[Array, "m n"]
-    free: Bool[Array, "m n"]
-    resting: Bool[Array, "m n"]
+    mode: Int[Array, "n m"]
+    alpha: Float[Array, "n m"]
+    free: Bool[Array, "n m"]
+    resting: Bool[Array, "n m"]
     dual: SlidingBasis
-    side: Float[Array, "m n"]
+    side: Float[Array, "n m"]
     flag: Int[Array, ""]
 
 
 class Modes(eqx.Module):
     """Which data each neuron sees, and on which boundaries it sits (`slide`, general inputs)."""
 
-    active: Bool[Array, "m n"]
+    active: Bool[Array, "n m"]
     slide: Slide | None
 
     @property
-    def codes(self) -> Int[Array, "m n"]:
+    def codes(self) -> Int[Array, "n m"]:
         """1 active, 0 inactive, 2 sliding."""
         return self.active.astype(jnp.int8) if self.slide is None else self.slide.mode
 
@@ -59,7 +59,7 @@ class Modes(eqx.Module):
         return jnp.array(codes.UNIQUE) if self.slide is None else self.slide.flag
 
 
-def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
+def first_modes(problem: Problem, u: Float[Array, "n m"]) -> Modes:
     """Modes at time zero: active where ⟨w_j, x_k⟩ > 0, inactive elsewhere.
 
     With relu'(0) = 0 a pair that starts on its boundary is inactive. With orthogonal inputs it
@@ -70,28 +70,28 @@ def first_modes(problem: Problem, u: Float[Array, "m n"]) -> Modes:
     if problem.boundaries is None:
         return Modes(active, None)
     lines = problem.boundaries
-    mode = jax.vmap(lines.mode_of_data)(active.astype(jnp.int8))
+    mode = jax.vmap(lines.mode_of_data, 1, 1)(active.astype(jnp.int8))
     nowhere = jnp.zeros_like(active)
     slide = Slide(
         mode=mode,
         alpha=(mode == codes.ACTIVE).astype(u.dtype),
         free=nowhere,
         resting=nowhere,
-        dual=SlidingBasis.nowhere(*u.shape, problem.span.size),
+        dual=SlidingBasis.nowhere(*u.shape[::-1], problem.span.size),
         side=jnp.zeros_like(u),
         flag=jnp.array(0),
     )
     return Modes(mode == codes.ACTIVE, slide)
 
 
-def resting(choice: BoundaryChoice) -> Bool[Array, "*m n"]:
-    """Leaders that stay on the boundary without being free."""
+def resting(choice: BoundaryChoice) -> Bool[Array, " n"]:
+    """Leaders of a neuron that stay on the boundary without being free."""
     return ((choice.mode == codes.SLIDING) & ~choice.free) | choice.still
 
 
 def along_boundaries(
-    problem: Problem, modes: Modes, vectors: Float[Array, "m q"]
-) -> Float[Array, "m q"]:
+    problem: Problem, modes: Modes, vectors: Float[Array, "q m"]
+) -> Float[Array, "q m"]:
     """The part of vectors that is orthogonal to the inputs on whose boundaries the neurons slide.
 
     Rounding in ⟨w_j, x_k⟩ = 0 does not shrink when the neuron does, and must not be left to grow
@@ -99,18 +99,18 @@ def along_boundaries(
     """
     if modes.slide is None:
         return vectors
-    return vectors + problem.span.combine(modes.slide.dual.coefficients(vectors.T).T)
+    return vectors + problem.span.combine(modes.slide.dual.coefficients(vectors))
 
 
-def driving_force(problem: Problem, modes: Modes, r: Float[Array, " n"]) -> Float[Array, "m q"]:
+def driving_force(problem: Problem, modes: Modes, r: Float[Array, " n"]) -> Float[Array, "q m"]:
     """D_j = 1/n Σ_k α_jk r_k x_k in span coordinates (arXiv 2206.00939, equation 2)."""
     if modes.slide is None:
-        return problem.span.combine(jnp.where(modes.active, r / problem.n, 0.0))
-    return sliding_force(problem, modes.slide, r).T
+        return problem.span.combine(jnp.where(modes.active, r[:, None] / problem.n, 0.0))
+    return sliding_force(problem, modes.slide, r)
 
 
 def sliding_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Float[Array, "q m"]:
-    """D_j on general inputs, neurons along the fastest axis.
+    """D_j on general inputs.
 
     α_k J_k = b_k of the free boundaries is such that the neuron stays on them: b = −E F.
     """
@@ -122,13 +122,13 @@ def sliding_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Floa
 def fixed_force(problem: Problem, slide: Slide, r: Float[Array, " n"]) -> Float[Array, "q m"]:
     """F_j = n D_j without the free boundaries: Σ_k (α_jk J_k + N_k) x_k over the leaders."""
     lines = problem.boundaries
-    weights = slide.alpha.T * lines.jump(r)[:, None] + lines.offset(r)[:, None]
+    weights = slide.alpha * lines.jump(r)[:, None] + lines.offset(r)[:, None]
     return problem.span.rows.T @ weights
 
 
 def margins(
     problem: Problem, modes: Modes, state: State, r: Float[Array, " n"]
-) -> Float[Array, "m p"]:
+) -> Float[Array, "p m"]:
     """Numbers that are positive while every mode lasts.
 
     Orthogonal inputs: ω_jk of active pairs (p = n). In general (p = 2n) first ±⟨ω_j, x_k⟩/‖x_k‖, or
@@ -137,11 +137,11 @@ def margins(
     if modes.slide is None:
         return jnp.where(modes.active, hidden_parts(state), FAR)
     slide, lines = modes.slide, problem.boundaries
-    u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()
+    u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
     unit = slide.side / jnp.max(jnp.abs(problem.y))
-    b = slide.dual.coefficients(fixed_force(problem, slide, r)).T
-    fixed = slide.resting | ~lines.is_leader
+    b = slide.dual.coefficients(fixed_force(problem, slide, r))
+    fixed = slide.resting | ~lines.is_leader[:, None]
     off = jnp.where(fixed, FAR, jnp.where(modes.active, u, -u))
     first = jnp.where(slide.free, unit * b, off)
-    second = jnp.where(slide.free, unit * (lines.jump(r) - b), FAR)
-    return jnp.concatenate([first, second], axis=1)
+    second = jnp.where(slide.free, unit * (lines.jump(r)[:, None] - b), FAR)
+    return jnp.concatenate([first, second])

@@ -15,16 +15,17 @@ Neurons = TypeVar("Neurons")
 def in_blocks(follow: Callable, neurons):
     """`follow` of one block of neurons after the other, results along a new first axis.
 
-    All arrays of `neurons` have the neurons along their first axis. The last block is filled up
+    All arrays of `neurons` have the neurons along their last axis. The last block is filled up
     with zeros: neurons that see nothing and stay where they are. Accelerators get a single block.
     """
-    count = jax.tree.leaves(neurons)[0].shape[0]
+    count = jax.tree.leaves(neurons)[0].shape[-1]
     blocks = -(-count // BLOCK) if jax.default_backend() == "cpu" else 1
     size = -(-count // blocks)
 
     def split(leaf):
-        padding = [(0, blocks * size - count)] + [(0, 0)] * (leaf.ndim - 1)
-        return jnp.pad(leaf, padding).reshape(blocks, size, *leaf.shape[1:])
+        padding = [(0, 0)] * (leaf.ndim - 1) + [(0, blocks * size - count)]
+        parts = jnp.pad(leaf, padding).reshape(*leaf.shape[:-1], blocks, size)
+        return jnp.moveaxis(parts, -2, 0)
 
     if blocks == 1:
         return jax.tree.map(lambda leaf: leaf[None], follow(neurons))
@@ -33,4 +34,9 @@ def in_blocks(follow: Callable, neurons):
 
 def joined(blocks: Neurons, count: int) -> Neurons:
     """The results for all neurons in a row."""
-    return jax.tree.map(lambda leaf: leaf.reshape(-1, *leaf.shape[2:])[:count], blocks)
+
+    def row(leaf):
+        leaf = jnp.moveaxis(leaf, 0, -2)
+        return leaf.reshape(*leaf.shape[:-2], -1)[..., :count]
+
+    return jax.tree.map(row, blocks)

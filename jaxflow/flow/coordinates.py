@@ -5,7 +5,9 @@ The part of neuron j that moves, its output weight and its coordinates in the sp
 
     dρ_j/dt = g_j,   dη_j/dt = ⟨ω_j, D_j⟩ − g_j η_j,   dω_j/dt = η_j D_j − g_j ω_j,
 
-g_j = 2 η_j ⟨ω_j, D_j⟩. A state is one array of shape (m, q + 2) with columns ρ, η, ω. The invariant
+g_j = 2 η_j ⟨ω_j, D_j⟩. A state is one array of shape (q + 2, m), rows ρ, η, ω, neurons along the
+fastest axis, as all arrays over neurons here: sums over coordinates and data then run across rows
+and loops over neurons are contiguous. The invariant
 a_j² − ‖p_j‖² becomes η_j² − ‖ω_j‖² = c_j exp(−2 ρ_j).
 """
 
@@ -14,45 +16,45 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-State = Float[Array, "m q+2"]
+State = Float[Array, "q+2 m"]
 
 
 def log_norms(state: State) -> Float[Array, " m"]:
     """ρ_j = log ‖(a_j, p_j)‖."""
-    return state[..., 0]
+    return state[..., 0, :]
 
 
 def output_parts(state: State) -> Float[Array, " m"]:
     """η_j, the output weight of the normalised neuron."""
-    return state[..., 1]
+    return state[..., 1, :]
 
 
-def hidden_parts(state: State) -> Float[Array, "m q"]:
+def hidden_parts(state: State) -> Float[Array, "q m"]:
     """ω_j, the span coordinates of the normalised neuron."""
-    return state[..., 2:]
+    return state[..., 2:, :]
 
 
 def assemble(rho, eta, omega) -> State:
-    """The state array of given columns."""
-    return jnp.concatenate([rho[..., None], eta[..., None], omega], axis=-1)
+    """The state array of given rows."""
+    return jnp.concatenate([rho[..., None, :], eta[..., None, :], omega], axis=-2)
 
 
-class Columns(eqx.Module):
-    """A state by its parts, neurons along the fastest axis: the layout in which steps are fast."""
+class Parts(eqx.Module):
+    """A state by its parts, which the stages of a step compute one by one."""
 
     rho: Float[Array, " m"]
     eta: Float[Array, " m"]
     omega: Float[Array, "q m"]
 
     @classmethod
-    def of(cls, state: State) -> "Columns":
+    def of(cls, state: State) -> "Parts":
         """The parts of a state."""
-        return cls(log_norms(state), output_parts(state), jnp.swapaxes(hidden_parts(state), -1, -2))
+        return cls(log_norms(state), output_parts(state), hidden_parts(state))
 
     @property
     def state(self) -> State:
         """The state of these parts."""
-        return assemble(self.rho, self.eta, jnp.swapaxes(self.omega, -1, -2))
+        return assemble(self.rho, self.eta, self.omega)
 
 
 class Balance(eqx.Module):
@@ -67,7 +69,7 @@ class Balance(eqx.Module):
 
 
 def balance_of(
-    a: Float[Array, " m"], p: Float[Array, "m q"], norm: Float[Array, " m"], rho: Float[Array, " m"]
+    a: Float[Array, " m"], p: Float[Array, "q m"], norm: Float[Array, " m"], rho: Float[Array, " m"]
 ) -> Balance:
     """The invariant of neurons (a_j, p_j) of length `norm`, whose logarithm to scale is ρ_j.
 
@@ -75,13 +77,13 @@ def balance_of(
     of 1e-16 in it would become one of 1e-6 in the direction.
     """
     norm = jnp.where(norm > 0, norm, 1.0)
-    columns = jnp.concatenate([a[:, None], p], axis=1)
-    sign = jnp.where(jnp.arange(columns.shape[1]) == 0, 1.0, -1.0)
-    return Balance(signed_sum_of_squares(columns, sign) / norm**2, rho)
+    rows = jnp.concatenate([a[None], p])
+    sign = jnp.where(jnp.arange(rows.shape[0]) == 0, 1.0, -1.0)
+    return Balance(signed_sum_of_squares(rows, sign) / norm**2, rho)
 
 
 def signed_sum_of_squares(
-    values: Float[Array, "m q"], sign: Float[Array, " q"]
+    values: Float[Array, "q m"], sign: Float[Array, " q"]
 ) -> Float[Array, " m"]:
     """Σ_i sign_i values_i² with the error of twice the working precision.
 
@@ -90,7 +92,8 @@ def signed_sum_of_squares(
     """
     short = values.astype(jnp.float32).astype(jnp.float64)
     rest = values - short
-    terms = jnp.concatenate([sign * short**2, sign * (2 * short * rest), sign * rest**2], axis=1)
+    sign = sign[:, None]
+    terms = jnp.concatenate([sign * short**2, sign * (2 * short * rest), sign * rest**2])
 
     def add(carry, term):
         total, error = carry
@@ -99,8 +102,8 @@ def signed_sum_of_squares(
         lost = jnp.where(bigger, (total - new) + term, (term - new) + total)
         return (new, error + lost), None
 
-    zero = jnp.zeros(values.shape[0])
-    (total, error), _ = jax.lax.scan(add, (zero, zero), terms.T)
+    zero = jnp.zeros(values.shape[1])
+    (total, error), _ = jax.lax.scan(add, (zero, zero), terms)
     return total + error
 
 
@@ -113,11 +116,11 @@ def restore_invariants(state: State, balance: Balance) -> State:
     the square of that error; zeros stay zero and parallel neurons stay parallel.
     """
     rho, eta, omega = log_norms(state), output_parts(state), hidden_parts(state)
-    squared = jnp.sum(omega**2, axis=-1)
+    squared = jnp.sum(omega**2, axis=-2)
     total = eta**2 + squared
     norm = jnp.where(total > 0, jnp.sqrt(total), 1.0)
     kappa = (eta**2 - squared) / norm**2
     half = 0.5 * jnp.clip(kappa - balance.of(rho), -0.5, 0.5)
     eta = eta / norm * (1 - half * (1 - kappa))
-    omega = omega * ((1 + half * (1 + kappa)) / norm)[..., None]
+    omega = omega * ((1 + half * (1 + kappa)) / norm)[..., None, :]
     return assemble(rho - half * kappa, eta, omega)

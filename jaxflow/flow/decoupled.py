@@ -37,7 +37,7 @@ WELL_CONDITIONED = 0.1
 
 def is_decoupled(modes: Modes) -> Bool[Array, ""]:
     """Whether no neuron is active on more than one datum."""
-    return jnp.all(jnp.sum(modes.active, axis=1) <= 1)
+    return jnp.all(jnp.sum(modes.active, axis=0) <= 1)
 
 
 def decoupled_flow(
@@ -57,37 +57,38 @@ def decoupled_flow(
     `start` where the closed form does not apply.
     """
     onward = jnp.sign(residual(problem, modes, state))
-    spin = rotation(state, jnp.where(modes.active, onward, 0.0), balance)
+    spin = rotation(state, jnp.where(modes.active, onward[:, None], 0.0), balance)
     doom = spin.zero_times(problem.span, jnp.ones(()))
     doom = jnp.where(modes.active, doom, jnp.inf)
     first = riccati(problem, modes, state, jnp.isinf(doom))
     span = jnp.where(sought > 0, first.time_of_fit(sought), jnp.inf)
     span = jnp.minimum(stop - start, span)
     far = first.angle(span)
-    solution = riccati(problem, modes, state, doom >= far)
+    solution = riccati(problem, modes, state, doom >= far[:, None])
     reached = solution.angle(span)
-    deaths = doom < reached
+    deaths = doom < reached[:, None]
     times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
-    neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=0)
+    neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=1)
     allowed = (
-        jnp.all(deaths == (doom < far))
+        jnp.all(deaths == (doom < far[:, None]))
         & jnp.all(solution.sound)
         & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
     )
-    angle = jnp.min(jnp.where(modes.active, jnp.minimum(doom, reached), jnp.inf), axis=1)
+    shared = jnp.minimum(doom, reached[:, None])
+    angle = jnp.min(jnp.where(modes.active, shared, jnp.inf), axis=0)
     angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
     moved = spin.at(log_norms(state), angle)
-    left, modes, log = die(modes, log, moved, start + jnp.sum(times, axis=1), deaths)
+    left, modes, log = die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
     end = jnp.where(span < stop - start, start + span, stop)
-    clock = jnp.full(state.shape[0], end)
+    clock = jnp.full(state.shape[1], end)
     return jnp.where(allowed, end, start), Flight(clock, left, modes, log)
 
 
-def _weight_of(problem: Problem, state: State, pairs: Bool[Array, "m n"]) -> Float[Array, " n"]:
+def _weight_of(problem: Problem, state: State, pairs: Bool[Array, "n m"]) -> Float[Array, " n"]:
     """‖x_k‖ Σ_j |a_j p_jk| over some pairs."""
     size = jnp.exp(2 * log_norms(state)) * jnp.abs(output_parts(state))
-    product = size[:, None] * jnp.abs(hidden_parts(state))
-    return problem.span.norms() * jnp.sum(jnp.where(pairs, product, 0.0), axis=0)
+    product = size * jnp.abs(hidden_parts(state))
+    return problem.span.norms() * jnp.sum(jnp.where(pairs, product, 0.0), axis=1)
 
 
 class Riccati(eqx.Module):
@@ -132,12 +133,15 @@ class Riccati(eqx.Module):
         log_e = log_v + jnp.log1p(-jnp.exp(self.log_b - jnp.log(self._q) - log_v))
         return jnp.where(tau > 0, jnp.abs(log_e) / 2, 0.0)
 
-    def time(self, angle: Float[Array, "m n"]) -> Float[Array, "m n"]:
+    def time(self, angle: Float[Array, "n m"]) -> Float[Array, "n m"]:
         """The time at which |θ_k| reaches a value that it does reach."""
-        onward = jnp.where(self._room(self._log_start) >= 0, 2.0, -2.0)
-        log_v = jnp.logaddexp(onward * angle, self.log_b - jnp.log(self._q))
-        passed = jnp.log(jnp.abs(self._room(self._log_start) / self._room(log_v)))
-        return (log_v - self._log_start + passed) / (2 * self.kappa * jnp.maximum(self._g, 1e-300))
+        room, start = self._room(self._log_start), self._log_start[:, None]
+        onward = jnp.where(room >= 0, 2.0, -2.0)
+        log_v = jnp.logaddexp(onward[:, None] * angle, (self.log_b - jnp.log(self._q))[:, None])
+        left = self._g[:, None] - jnp.exp(self.log_a[:, None] + log_v)
+        passed = jnp.log(jnp.abs(room[:, None] / left))
+        rate = 2 * self.kappa * jnp.maximum(self._g, 1e-300)
+        return (log_v - start + passed) / rate[:, None]
 
     def _room(self, log_v):
         return self._g - jnp.exp(self.log_a + log_v)
@@ -152,11 +156,11 @@ class Riccati(eqx.Module):
         return jnp.max(jnp.where(usable, jnp.maximum(tau, 0.0) / rate, 0.0))
 
 
-def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "m n"]) -> Riccati:
+def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "n m"]) -> Riccati:
     """The equation of every datum, driven by the pairs that are `counted`."""
     norms = problem.span.norms()
     pairs = modes.active & counted
-    eta, omega = output_parts(state)[:, None], hidden_parts(state)
+    eta, omega = output_parts(state), hidden_parts(state)
     sums = [_log_sum(problem, state, jnp.where(pairs, eta + s * omega, 0.0)) for s in (1, -1)]
     positive = problem.y >= 0
     return Riccati(
@@ -167,9 +171,9 @@ def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "
     )
 
 
-def _log_sum(problem: Problem, state: State, z: Float[Array, "m n"]) -> Float[Array, " n"]:
+def _log_sum(problem: Problem, state: State, z: Float[Array, "n m"]) -> Float[Array, " n"]:
     """log of ‖x_k‖/4 Σ_j exp(2ρ_j) z_jk²."""
     seen = z != 0
-    exponents = 2 * log_norms(state)[:, None] + jnp.log(jnp.where(seen, z, 1.0) ** 2)
-    total = logsumexp(jnp.where(seen, exponents, -jnp.inf), axis=0)
+    exponents = 2 * log_norms(state) + jnp.log(jnp.where(seen, z, 1.0) ** 2)
+    total = logsumexp(jnp.where(seen, exponents, -jnp.inf), axis=1)
     return total + jnp.log(problem.span.norms() / 4)

@@ -59,7 +59,7 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     magnitude = jnp.linalg.norm(problem.y)
     magnitude = jnp.where(magnitude > 0, magnitude, 1.0)
     if modes.slide is None:
-        seen = jnp.any(modes.active & (output_parts(state) != 0)[:, None], axis=0)
+        seen = jnp.any(modes.active & (output_parts(state) != 0), axis=1)
         mu = _least_rate_orthogonal(problem, modes, state, seen)
     else:
         seen = jnp.ones(r.shape, dtype=bool)
@@ -68,7 +68,7 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     reach = problem.span.operator_norm()
     movement = jnp.where(gap > 0, reach * gap / jnp.where(mu > 0, mu, 1e-300), 0.0)
     rounding = 1e-14 * jnp.max(jnp.abs(problem.y))
-    force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=-1))
+    force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=0))
     unit = jnp.max(problem.span.norms()) * magnitude / problem.n
     return Evidence(
         movement=movement,
@@ -83,14 +83,14 @@ def _least_rate_orthogonal(problem: Problem, modes: Modes, state: State, seen):
     steady = modes.active & (hidden_parts(state) > MOVEMENT)
     size = jnp.maximum(jnp.abs(output_parts(state)) - MOVEMENT, 0.0)
     kernel = jnp.exp(2 * (log_norms(state) - MOVEMENT)) * size**2
-    per_datum = jnp.sum(jnp.where(steady, kernel[:, None], 0.0), axis=0)
+    per_datum = jnp.sum(jnp.where(steady, kernel, 0.0), axis=1)
     return jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
 
 
 def _least_rate(problem: Problem, modes: Modes, state: State):
     """μ = λ_min(K_J) less Σ_j ‖z_j‖² ‖X‖²_op ((e^δ (1 + δ))² − 1)."""
     u = problem.span.preactivations(hidden_parts(state))
-    steady = jnp.all(jnp.abs(u) > MOVEMENT * problem.span.norms(), axis=-1)
+    steady = jnp.all(jnp.abs(u) > MOVEMENT * problem.span.norms()[:, None], axis=0)
     kernel = tangent_kernel(problem, modes, state, steady)
     size = jnp.sum(jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0))
     change = jnp.expm1(2 * (MOVEMENT + jnp.log1p(MOVEMENT)))

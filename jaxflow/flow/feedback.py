@@ -67,19 +67,19 @@ def feedback_flow(
     Returns the time reached, which is `start` where nothing is allowed, and the neurons there.
     """
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
-    neurons = (Flight(jnp.full(state.shape[0], start), state, modes, log), balance)
+    neurons = (Flight(jnp.full(state.shape[1], start), state, modes, log), balance)
 
     def feedback_at(times):
         return -jnp.sum(in_blocks(lambda some: _outputs_at(problem, *some, end, times), neurons), 0)
 
     delta = _Series.fitted(start, end, feedback_at)
     followed = in_blocks(lambda some: _follow(problem, *some, end, delta), neurons)
-    return end, joined(followed, state.shape[0])
+    return end, joined(followed, state.shape[1])
 
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
     """The time up to which first order is enough, by Newton's method on the logarithm of b."""
-    rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=-1)
+    rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=0)
     weight = 2 * log_norms(state) - LOG2
     top = jnp.maximum(jnp.max(rate), 1e-300)
     reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
@@ -147,11 +147,11 @@ def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carr
         flight, carry, _ = items
         spin = rotation(flight.state, driving_force(problem, flight.modes, problem.y), balance)
         due = due_times(problem, flight.modes, spin)
-        soonest, left = jnp.min(due, axis=-1), end - flight.clock
+        soonest, left = jnp.min(due, axis=0), end - flight.clock
         dies = soonest < left
         tau = jnp.where(dies, soonest, left)
         until = jnp.where(dies, soonest, jnp.where(left > 0, jnp.inf, 0.0))
-        due = jnp.where(dies[:, None], due, jnp.inf)
+        due = jnp.where(dies, due, jnp.inf)
         flight, carry = advance(flight, carry, spin, tau, until, due)
         clock = jnp.where(dies, flight.clock, end)
         return Flight(clock, flight.state, flight.modes, flight.log), carry, ~jnp.any(dies)
@@ -177,7 +177,7 @@ def _outputs_at(
         active = flight.modes.active
         direction = jnp.where(active, spin.direction, 0.0)
         constant = jnp.where(active, spin.constant, 0.0)
-        total = total + along @ direction + (output * v) @ constant
+        total = total + along @ direction.T + (output * v) @ constant.T
         moved = spin.at(log_norms(flight.state), tau)
         return _changed(problem, flight, moved, tau, due), total
 
@@ -222,17 +222,17 @@ def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotat
         delta_k = delta.at(times, delta.coefficients[:, k])
         return [0.5 * tau * (weights @ f) for f in (delta_k, delta_k * v, delta_k / v)]
 
-    found = jax.lax.map(integrals, jnp.arange(active.shape[1]))
-    plain, falling, rising = (jnp.where(active, part.T, 0.0) for part in found)
+    found = jax.lax.map(integrals, jnp.arange(active.shape[0]))
+    plain, falling, rising = (jnp.where(active, part, 0.0) for part in found)
     e, q = spin.direction, spin.constant
 
     def across(integral):
-        return integral - jnp.sum(integral * e, axis=1)[:, None] * e
+        return integral - jnp.sum(integral * e, axis=0) * e
 
-    theta = jnp.sum(plain * e, axis=1)
-    growing = spin.growing * jnp.exp(theta) + 0.5 * jnp.sum(q * falling, axis=1)
-    decaying = spin.decaying * jnp.exp(-theta) + 0.5 * jnp.sum(q * rising, axis=1)
-    turned = spin.growing[:, None] * across(rising) + spin.decaying[:, None] * across(falling)
+    theta = jnp.sum(plain * e, axis=0)
+    growing = spin.growing * jnp.exp(theta) + 0.5 * jnp.sum(q * falling, axis=0)
+    decaying = spin.decaying * jnp.exp(-theta) + 0.5 * jnp.sum(q * rising, axis=0)
+    turned = spin.growing * across(rising) + spin.decaying * across(falling)
     return Rotation(spin.rate, e, growing, decaying, jnp.where(active, q + turned, q))
 
 
@@ -242,9 +242,9 @@ def _to_the_death(problem: Problem, modes: Modes, moved: State, hit):
     velocity = log_scale_field(driving_force(problem, modes, problem.y), moved)
     falling = hidden_parts(velocity)
     late = jnp.where(hit & (falling < 0), -omega / jnp.where(falling < 0, falling, -1.0), jnp.inf)
-    late = jnp.min(late, axis=1)
+    late = jnp.min(late, axis=0)
     late = jnp.where(jnp.isfinite(late), late, 0.0)
-    shifted = moved + late[:, None] * velocity
+    shifted = moved + late * velocity
     return shifted, late
 
 
@@ -255,7 +255,7 @@ def _overdue(problem: Problem, flight: Flight, end) -> Flight:
     velocity = log_scale_field(driving_force(problem, flight.modes, problem.y), flight.state)
     falling = hidden_parts(velocity)
     early = jnp.where(overdue & (falling < 0), omega / jnp.where(falling < 0, falling, -1.0), 0.0)
-    early = jnp.max(early, axis=1)
+    early = jnp.max(early, axis=0)
     omega = jnp.where(overdue, 0.0, omega)
     state = assemble(log_norms(flight.state), output_parts(flight.state), omega)
     state, modes, log = die(flight.modes, flight.log, state, end - early, overdue)

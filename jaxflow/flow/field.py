@@ -8,7 +8,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, margins, sliding_force
 from jaxflow.flow.coordinates import (
-    Columns,
+    Parts,
     State,
     assemble,
     hidden_parts,
@@ -25,7 +25,7 @@ def outputs(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
     """h(x_k) = Σ_j exp(2 ρ_j) η_j max(⟨ω_j, x_k⟩, 0); tiny neurons underflow harmlessly."""
     amplitude = jnp.exp(2 * log_norms(state)) * output_parts(state)
     u = problem.span.preactivations(hidden_parts(state))
-    return jnp.sum(amplitude[:, None] * jnp.where(modes.active, u, 0.0), axis=0)
+    return jnp.where(modes.active, u, 0.0) @ amplitude
 
 
 def residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
@@ -43,59 +43,59 @@ def _without_rounding(problem: Problem, r: Float[Array, " n"]) -> Float[Array, "
     return jnp.where(jnp.abs(r) <= ROUNDING * jnp.max(jnp.abs(problem.y)), 0.0, r)
 
 
-def log_scale_field(force: Float[Array, "m q"], state: State) -> State:
+def log_scale_field(force: Float[Array, "q m"], state: State) -> State:
     """The flow's right-hand side in log-scale coordinates, given the forces D_j."""
     eta, omega = output_parts(state), hidden_parts(state)
-    pull = jnp.sum(omega * force, axis=-1)
+    pull = jnp.sum(omega * force, axis=0)
     growth = 2 * eta * pull
-    return assemble(growth, pull - growth * eta, eta[:, None] * force - growth[:, None] * omega)
+    return assemble(growth, pull - growth * eta, eta * force - growth * omega)
 
 
 def vector_field(problem: Problem, modes: Modes, state: State) -> State:
     """dρ/dt, dη/dt, dω/dt of all neurons with the modes held fixed."""
-    return field_in_columns(problem, modes)(Columns.of(state)).state
+    return field_of_parts(problem, modes)(Parts.of(state)).state
 
 
-def field_in_columns(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
-    """`vector_field` in the layout in which it is fast."""
+def field_of_parts(problem: Problem, modes: Modes) -> Callable[[Parts], Parts]:
+    """`vector_field` of a state by its parts."""
     if modes.slide is None:
         return _orthogonal_field(problem, modes)
     return _general_field(problem, modes)
 
 
-def _orthogonal_field(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
+def _orthogonal_field(problem: Problem, modes: Modes) -> Callable[[Parts], Parts]:
     """Orthogonal inputs: products are elementwise, and coordinates of inactive pairs are zero."""
-    norms, active = problem.span.norms(), modes.active.T
+    norms, active = problem.span.norms(), modes.active
 
-    def field(z: Columns) -> Columns:
+    def field(z: Parts) -> Parts:
         outputs = norms * (z.omega @ (jnp.exp(2 * z.rho) * z.eta))
         force = (problem.y - outputs) * norms / problem.n
         pull = force @ z.omega
         growth = 2 * z.eta * pull
         turn = jnp.where(active, z.eta * force[:, None], 0.0) - growth * z.omega
-        return Columns(growth, pull - growth * z.eta, turn)
+        return Parts(growth, pull - growth * z.eta, turn)
 
     return field
 
 
-def _general_field(problem: Problem, modes: Modes) -> Callable[[Columns], Columns]:
+def _general_field(problem: Problem, modes: Modes) -> Callable[[Parts], Parts]:
     """Any inputs: forces of pairs that slide follow the residual."""
-    active = modes.active.T
+    active = modes.active
 
-    def field(z: Columns) -> Columns:
+    def field(z: Parts) -> Parts:
         u = jnp.where(active, problem.span.rows @ z.omega, 0.0)
         outputs = u @ (jnp.exp(2 * z.rho) * z.eta)
         force = sliding_force(problem, modes.slide, _without_rounding(problem, problem.y - outputs))
         pull = jnp.sum(z.omega * force, axis=0)
         growth = 2 * z.eta * pull
-        return Columns(growth, pull - growth * z.eta, z.eta * force - growth * z.omega)
+        return Parts(growth, pull - growth * z.eta, z.eta * force - growth * z.omega)
 
     return field
 
 
 def margins_and_slopes(
     problem: Problem, modes: Modes, state: State, velocity: State
-) -> tuple[Float[Array, "m p"], Float[Array, "m p"]]:
+) -> tuple[Float[Array, "p m"], Float[Array, "p m"]]:
     """The margins at a state and their derivative along a velocity."""
 
     def margins_at(s):
@@ -122,5 +122,5 @@ def tangent_kernel(
     weight = weight if counted is None else jnp.where(counted, weight, 0.0)
     active = modes.active.astype(state.dtype)
     u = active * problem.span.preactivations(hidden_parts(state))
-    by_hidden = (active * (weight * output_parts(state) ** 2)[:, None]).T @ active
-    return (u * weight[:, None]).T @ u + problem.span.gram() * by_hidden
+    by_hidden = (active * (weight * output_parts(state) ** 2)) @ active.T
+    return (u * weight) @ u.T + problem.span.gram() * by_hidden

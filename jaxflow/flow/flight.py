@@ -23,18 +23,18 @@ class Flight(eqx.Module):
     log: DeathTable | EventBuffer
 
 
-def due_times(problem: Problem, modes: Modes, spin: Rotation) -> Float[Array, "m n"]:
+def due_times(problem: Problem, modes: Modes, spin: Rotation) -> Float[Array, "n m"]:
     """Time until each pair changes its mode. While sliding, α is constant."""
     if modes.slide is None:
         return jnp.where(modes.active, spin.zero_times(problem.span, jnp.ones(())), jnp.inf)
     times = spin.zero_times(problem.span, jnp.where(modes.active, 1.0, -1.0))
-    fixed = modes.slide.free | modes.slide.resting | ~problem.boundaries.is_leader
+    fixed = modes.slide.free | modes.slide.resting | ~problem.boundaries.is_leader[:, None]
     return jnp.where(fixed, jnp.inf, times)
 
 
 def simultaneous(
-    problem: Problem, moved: State, tau: Float[Array, " m"], due: Float[Array, "m n"]
-) -> Bool[Array, "m n"]:
+    problem: Problem, moved: State, tau: Float[Array, " m"], due: Float[Array, "n m"]
+) -> Bool[Array, "n m"]:
     """Pairs that change at the neuron's event: the first, and others that are zero there, too."""
-    u = problem.span.preactivations(hidden_parts(moved)) / problem.span.norms()
-    return (due <= tau[:, None]) | ((jnp.abs(u) <= TOGETHER) & (due <= 1.001 * tau[:, None]))
+    u = problem.span.preactivations(hidden_parts(moved)) / problem.span.norms()[:, None]
+    return (due <= tau) | ((jnp.abs(u) <= TOGETHER) & (due <= 1.001 * tau))

@@ -68,19 +68,18 @@ def frozen_flow(
         end = jnp.maximum(end, jnp.max(flight.clock))  # what has been flown cannot be taken back
         sound = limit.bound(flight, spin, end)[0] <= limit.log_tolerance + SLACK
         left = end - flight.clock
-        moving = jnp.min(due, axis=-1) < left
+        soonest = jnp.min(due, axis=0)
+        moving = soonest < left
         arrived = ~jnp.any(moving)
-        tau = jnp.where(
-            moving, jnp.min(due, axis=-1), jnp.where(arrived, jnp.maximum(left, 0.0), 0)
-        )
+        tau = jnp.where(moving, soonest, jnp.where(arrived, jnp.maximum(left, 0.0), 0))
         moved = spin.at(log_norms(flight.state), tau)
-        moved = jnp.where((moving | arrived)[:, None], moved, flight.state)
+        moved = jnp.where(moving | arrived, moved, flight.state)
         clock = jnp.where(arrived, end, flight.clock + tau)
-        hit = moving[:, None] & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
+        hit = moving & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
         flight = _change_modes(problem, Flight(clock, moved, flight.modes, flight.log), r, hit)
         return flight, end, arrived, sound | (end <= start)
 
-    here = Flight(jnp.full(state.shape[0], start), state, modes, log)
+    here = Flight(jnp.full(state.shape[1], start), state, modes, log)
     unknown = jnp.array(False)
     flight, end, _, sound = jax.lax.while_loop(on_the_way, leg, (here, start, unknown, unknown))
     return jnp.where(sound, end, start), flight
@@ -95,7 +94,7 @@ def allows(
     tolerance: Float[Array, ""],
 ) -> Bool[Array, ""]:
     """Whether the residual may be frozen for at least `duration` (orthogonal inputs)."""
-    rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=-1)
+    rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=0)
     weight = 0.5 * jnp.exp(2 * log_norms(state))
     moved = jnp.sum(weight * jnp.expm1(jnp.minimum(2 * rate * duration, 700.0)))
     reach = jnp.max(problem.span.norms()) ** 2 / problem.n
@@ -108,7 +107,7 @@ class _Limit:
     def __init__(self, problem, modes, state, r, start, tolerance):
         self.rho = log_norms(state)
         if modes.slide is None:
-            self.top_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=-1)
+            self.top_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=0)
         else:
             self.top_rate = problem.span.operator_norm() * jnp.linalg.norm(r) / problem.n
         self.log_reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
@@ -156,7 +155,7 @@ def _log_total(rho: Float[Array, " m"]) -> Float[Array, ""]:
     return logsumexp(2 * rho) - LOG2
 
 
-def _change_modes(problem: Problem, flight: Flight, r, hit: Bool[Array, "m n"]) -> Flight:
+def _change_modes(problem: Problem, flight: Flight, r, hit: Bool[Array, "n m"]) -> Flight:
     """Carry out the events of the neurons that have one, each at its own time."""
     modes, state, clock = flight.modes, flight.state, flight.clock
     if modes.slide is None:

@@ -155,7 +155,7 @@ def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane
         ts=ts,
         states=record.states,
         launch=plan,
-        modes=record.modes,
+        modes=jnp.swapaxes(record.modes, 1, 2),
         events=events_of(lane.log),
         last=lane.state,
         end_time=lane.t,

@@ -237,30 +237,35 @@ def _recorded(ts, lane: Lane, record: Record) -> Record:
     at = jnp.minimum(record.saved, ts.shape[0] - 1)
     left = record.saved < ts.shape[0]
     due = lane.running & left & (lane.t >= ts[at]) & ~lane.landing.on & ~record.seeking
-    states = jnp.where(due, lane.state, record.states[at])
-    modes = jnp.where(due, lane.modes.codes, record.modes[at])
-    return replace(
-        record,
-        saved=record.saved + due,
-        states=record.states.at[at].set(states),
-        modes=record.modes.at[at].set(modes),
-    )
+
+    def kept(record: Record) -> Record:
+        return replace(
+            record,
+            saved=record.saved + 1,
+            states=record.states.at[at].set(lane.state),
+            modes=record.modes.at[at].set(lane.modes.codes),
+        )
+
+    return once_if(due, kept, record)
 
 
 def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
-    """Evidence; on general inputs its eigenvalues are computed only where they can matter."""
-    if lane.modes.slide is None:
-        return evidence(problem, lane.modes, lane.state)
+    """Evidence, computed only where it can matter: at the end, and at small residuals or forces."""
     r = residual(problem, lane.modes, lane.state)
-    force = driving_force(problem, lane.modes, r)
-    small = jnp.linalg.norm(r) <= settings.rtol * jnp.linalg.norm(problem.y)
-    slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
+    size = settings.rtol * jnp.linalg.norm(problem.y)
+    if lane.modes.slide is None:
+        seen = jnp.any(lane.modes.active, axis=1)
+        matters = jnp.linalg.norm(jnp.where(seen, r, 0.0)) <= size
+    else:
+        force = driving_force(problem, lane.modes, r)
+        slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
+        matters = slow | (jnp.linalg.norm(r) <= size)
     none = Evidence(jnp.array(jnp.inf), jnp.array(False), jnp.array(jnp.inf), jnp.array(jnp.inf))
 
     def look(_):
         return evidence(problem, lane.modes, lane.state)
 
-    return once_if(over | small | slow, look, none)
+    return once_if(over | matters, look, none)
 
 
 def verdict(found: Evidence, settings: Settings):

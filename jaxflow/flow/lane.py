@@ -69,8 +69,8 @@ class Record(eqx.Module):
 
     seeking: Bool[Array, ""]
     saved: Int[Array, ""]
-    states: Float[Array, "T m q+2"]
-    modes: Int[Array, "T m n"]
+    states: Float[Array, "T q+2 m"]
+    modes: Int[Array, "T n m"]
 
 
 def not_landing() -> Landing:

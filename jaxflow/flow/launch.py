@@ -37,17 +37,17 @@ class Launch(eqx.Module):
     balance: Balance
     rest: ReluNetwork
 
-    def hidden_weights(self, states: Float[Array, "*t m q+2"]) -> Float[Array, "*t m d"]:
+    def hidden_weights(self, states: Float[Array, "*t q+2 m"]) -> Float[Array, "*t m d"]:
         """w_j at given states."""
-        moving = jnp.exp(log_norms(states))[..., None] * hidden_parts(states)
-        return self.rest.w + moving @ self.problem.span.basis
+        moving = jnp.exp(log_norms(states))[..., None, :] * hidden_parts(states)
+        return self.rest.w + jnp.swapaxes(moving, -1, -2) @ self.problem.span.basis
 
     def network(self, state: State) -> ReluNetwork:
         """The network at a state, exact at any scale."""
         exponent, factor = split_exponential(log_norms(state))
         shift = self.rest.exponent - exponent
         rest = jnp.ldexp(self.rest.w_mantissa, jnp.clip(shift, -2000, 2000)[:, None])
-        w = rest + factor[:, None] * hidden_parts(state) @ self.problem.span.basis
+        w = rest + (factor * hidden_parts(state)).T @ self.problem.span.basis
         return ReluNetwork.from_mantissa(w, factor * output_parts(state), exponent)
 
 
@@ -56,19 +56,19 @@ def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     problem = problem_of(dataset)
     span = problem.span
     w, a = network.w_mantissa, network.a_mantissa
-    u = w @ dataset.x.T
+    u = dataset.x @ w.T
     p = _coordinates(span, w, u > 0)
-    norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=-1))
+    norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=0))
     safe = jnp.where(norm > 0, norm, 1.0)
     rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
-    state = assemble(rho, a / safe, p / safe[:, None])
+    state = assemble(rho, a / safe, p / safe)
     balance = balance_of(a, p, norm, rho)
-    rest = ReluNetwork.from_mantissa(w - p @ span.basis, 0 * a, network.exponent)
+    rest = ReluNetwork.from_mantissa(w - p.T @ span.basis, 0 * a, network.exponent)
     modes = report_starts(problem, first_modes(problem, u), state, u)
     return Launch(problem, state, modes, balance, rest)
 
 
-def report_starts(problem: Problem, modes: Modes, state: State, u: Float[Array, "m n"]) -> Modes:
+def report_starts(problem: Problem, modes: Modes, state: State, u: Float[Array, "n m"]) -> Modes:
     """Report neurons that start on a boundary that repels them: their start is not unique.
 
     Such a pair is inactive at first, because relu'(0) = 0; to leave to the active side would be
@@ -76,12 +76,12 @@ def report_starts(problem: Problem, modes: Modes, state: State, u: Float[Array, 
     """
     if modes.slide is None:
         return modes
-    push = output_parts(state)[:, None] * residual(problem, modes, state)
+    push = output_parts(state) * residual(problem, modes, state)[:, None]
     repelled = jnp.any((u == 0) & (push > 0))
     flag = jnp.where(repelled, codes.NON_UNIQUE, codes.UNIQUE)
     return Modes(modes.active, replace(modes.slide, flag=flag))
 
 
 def _coordinates(span: Span, w, active):
-    p = w @ span.basis.T
+    p = span.basis @ w.T
     return jnp.where(active, p, 0.0) if span.orthogonal else p

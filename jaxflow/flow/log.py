@@ -15,12 +15,12 @@ DIE, REVIVE, SLIDE, LEAVE_ON, LEAVE_OFF = range(5)
 class DeathTable(eqx.Module):
     """Orthogonal inputs: the time at which each pair died, inf if it did not."""
 
-    times: Float[Array, "m n"]
+    times: Float[Array, "n m"]
 
-    def add(self, t, old: Int[Array, "m n"], new: Int[Array, "m n"]) -> "DeathTable":
+    def add(self, t, old: Int[Array, "n m"], new: Int[Array, "n m"]) -> "DeathTable":
         """Record changes from old to new modes at the time t, which may differ by neuron."""
         died = (old == codes.ACTIVE) & (new == codes.INACTIVE)
-        return DeathTable(jnp.where(died, jnp.broadcast_to(_column(t), died.shape), self.times))
+        return DeathTable(jnp.where(died, t, self.times))
 
     @property
     def count(self) -> Int[Array, ""]:
@@ -34,9 +34,10 @@ class DeathTable(eqx.Module):
 
     def sorted(self) -> tuple:
         """Times, neurons, data, kinds and the count, in the order of time."""
-        neurons, data = jnp.indices(self.times.shape)
-        kinds = jnp.full(self.times.size, DIE)
-        return _sorted(self.times.reshape(-1), neurons.reshape(-1), data.reshape(-1), kinds)
+        times = self.times.T
+        neurons, data = jnp.indices(times.shape)
+        kinds = jnp.full(times.size, DIE)
+        return _sorted(times.reshape(-1), neurons.reshape(-1), data.reshape(-1), kinds)
 
 
 class EventBuffer(eqx.Module):
@@ -51,31 +52,23 @@ class EventBuffer(eqx.Module):
     kind: Int[Array, " e"]
     count: Int[Array, ""]
 
-    def add(self, t, old: Int[Array, "m n"], new: Int[Array, "m n"]) -> "EventBuffer":
-        """Record changes from old to new modes at the time t, which may differ by neuron."""
-        return self._write(t, jnp.arange(old.shape[0])[:, None], old, new)
-
     def add_one(self, t, neuron, old: Int[Array, " n"], new: Int[Array, " n"]) -> "EventBuffer":
-        """Record changes of one neuron."""
-        return self._write(t, neuron, old[None], new[None])
-
-    def _write(self, t, neuron, old, new) -> "EventBuffer":
+        """Record the changes of one neuron from old to new modes at the time t."""
         changed = old != new
         count = self.count + jnp.sum(changed)
         size = self.time.shape[0]
         if size == 0:
             return replace(self, count=count)
-        place = self.count + jnp.cumsum(changed.reshape(-1)) - 1
-        place = jnp.where(changed.reshape(-1), place, size)
+        place = jnp.where(changed, self.count + jnp.cumsum(changed) - 1, size)
 
         def written(column, values):
-            values = jnp.broadcast_to(values, old.shape).reshape(-1).astype(column.dtype)
+            values = jnp.broadcast_to(values, old.shape).astype(column.dtype)
             return column.at[place].set(values, mode="drop")
 
         return EventBuffer(
-            written(self.time, _column(t)),
+            written(self.time, t),
             written(self.neuron, neuron),
-            written(self.datum, jnp.arange(old.shape[1])),
+            written(self.datum, jnp.arange(old.size)),
             written(self.kind, _kind(old, new)),
             count,
         )
@@ -103,10 +96,6 @@ def _kind(old, new):
     left = jnp.where(on, LEAVE_ON, LEAVE_OFF)
     crossed = jnp.where(off, DIE, REVIVE)
     return jnp.where(on | off, jnp.where(old == codes.SLIDING, left, crossed), SLIDE)
-
-
-def _column(t):
-    return jnp.asarray(t)[..., None] if jnp.ndim(t) else t
 
 
 def _sorted(time, neuron, datum, kind):

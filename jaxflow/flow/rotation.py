@@ -32,53 +32,53 @@ class Rotation(eqx.Module):
     """The flow of every neuron under its constant force."""
 
     rate: Float[Array, " m"]
-    direction: Float[Array, "m q"]
+    direction: Float[Array, "q m"]
     growing: Float[Array, " m"]
     decaying: Float[Array, " m"]
-    constant: Float[Array, "m q"]
+    constant: Float[Array, "q m"]
 
     def at(self, rho: Float[Array, " m"], tau: Float[Array, " m"]) -> State:
         """The normalised state after the time τ_j, from log norms ρ_j."""
         v = jnp.exp(-self.rate * tau)
         eta = self.growing + self.decaying * v**2
         along = self.growing - self.decaying * v**2
-        omega = along[:, None] * self.direction + v[:, None] * self.constant
-        norm = jnp.sqrt(eta**2 + jnp.sum(omega**2, axis=-1))
+        omega = along * self.direction + v * self.constant
+        norm = jnp.sqrt(eta**2 + jnp.sum(omega**2, axis=0))
         safe = jnp.where(norm > 0, norm, 1.0)
         rho = rho + self.rate * tau + jnp.log(safe)
-        return assemble(rho, eta / safe, omega / safe[:, None])
+        return assemble(rho, eta / safe, omega / safe)
 
     def squared_norm(self, tau: Float[Array, " m"]) -> Float[Array, " m"]:
         """exp(−2 G_j τ_j) ‖z_j‖² after the time τ_j, relative to ‖z_j‖² before."""
         v = jnp.exp(-2 * self.rate * tau)
-        rest = jnp.sum(self.constant**2, axis=-1)
+        rest = jnp.sum(self.constant**2, axis=0)
         return 2 * self.growing**2 + 2 * (self.decaying * v) ** 2 + rest * v
 
-    def zero_times(self, span: Span, side: Float[Array, "m n"]) -> Float[Array, "m n"]:
+    def zero_times(self, span: Span, side: Float[Array, "n m"]) -> Float[Array, "n m"]:
         """Time at which each ⟨ω_j, x_k⟩, of the sign `side`, first becomes zero; inf if never.
 
         A preactivation that starts at zero and moves to its side is not at a zero.
         """
         along = side * span.preactivations(self.direction)
-        a = -self.decaying[:, None] * along
+        a = -self.decaying * along
         b = side * span.preactivations(self.constant)
-        c = self.growing[:, None] * along
+        c = self.growing * along
         starts = a + b + c <= ON_BOUNDARY * (jnp.abs(a) + jnp.abs(b) + jnp.abs(c))
         departing = starts & (2 * a + b < 0)
         other = jnp.where(a == 0, 0.0, c / jnp.where(a == 0, 1.0, a))
         other = jnp.where((other > 0) & (other < 1), other, 0.0)
         v = jnp.where(departing, other, largest_root_below_one(a, b, c))
         v = jnp.where(starts & ~departing, 1.0, v)
-        never = (v <= 0) | (self.rate[:, None] == 0)
-        time = -jnp.log(jnp.where(never, 1.0, v)) / jnp.where(never, 1.0, self.rate[:, None])
+        never = (v <= 0) | (self.rate == 0)
+        time = -jnp.log(jnp.where(never, 1.0, v)) / jnp.where(never, 1.0, self.rate)
         return jnp.where(never, jnp.inf, time)
 
 
 def rotation(
     state: State,
-    force: Float[Array, "m q"],
+    force: Float[Array, "q m"],
     balance: Balance,
-    cleaned: Callable[[Float[Array, "m q"]], Float[Array, "m q"]] = lambda rest: rest,
+    cleaned: Callable[[Float[Array, "q m"]], Float[Array, "q m"]] = lambda rest: rest,
 ) -> Rotation:
     """The closed-form flow of every neuron under constant forces D_j.
 
@@ -86,11 +86,11 @@ def rotation(
     (η + s)(η − s) = κ + ‖ω − s e‖². A neuron that shrinks for long depends on it.
     """
     eta, omega = output_parts(state), hidden_parts(state)
-    rate = jnp.linalg.norm(force, axis=-1)
-    direction = force / jnp.where(rate > 0, rate, 1.0)[:, None]
-    along = jnp.sum(omega * direction, axis=-1)
-    constant = cleaned(omega - along[:, None] * direction)
-    product = balance.of(log_norms(state)) + jnp.sum(constant**2, axis=-1)
+    rate = jnp.linalg.norm(force, axis=0)
+    direction = force / jnp.where(rate > 0, rate, 1.0)
+    along = jnp.sum(omega * direction, axis=0)
+    constant = cleaned(omega - along * direction)
+    product = balance.of(log_norms(state)) + jnp.sum(constant**2, axis=0)
     plus, minus = eta + along, eta - along
     shrinks, grows = jnp.abs(plus) < 0.5 * jnp.abs(minus), jnp.abs(minus) < 0.5 * jnp.abs(plus)
     growing = jnp.where(shrinks, product / jnp.where(shrinks, minus, 1.0), plus)

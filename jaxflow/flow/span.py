@@ -27,13 +27,13 @@ class Span(eqx.Module):
         """Number q of coordinates."""
         return self.basis.shape[-2]
 
-    def preactivations(self, p: Float[Array, "m q"]) -> Float[Array, "m n"]:
+    def preactivations(self, p: Float[Array, "q m"]) -> Float[Array, "n m"]:
         """⟨w_j, x_k⟩ from coordinates."""
-        return p * self.rows if self.orthogonal else p @ self.rows.T
+        return p * self.rows[:, None] if self.orthogonal else self.rows @ p
 
-    def combine(self, c: Float[Array, "m n"]) -> Float[Array, "m q"]:
+    def combine(self, c: Float[Array, "n m"]) -> Float[Array, "q m"]:
         """Σ_k c_jk x_k in coordinates."""
-        return c * self.rows if self.orthogonal else c @ self.rows
+        return c * self.rows[:, None] if self.orthogonal else self.rows.T @ c
 
     def norms(self) -> Float[Array, " n"]:
         """‖x_k‖."""

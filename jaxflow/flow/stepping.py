@@ -1,17 +1,19 @@
 """One attempted step of the solver: accepted, rejected, or cut to end at a change of mode."""
 
 from dataclasses import fields, replace
+from functools import partial
 from operator import itemgetter
 
+import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.flow.activation import Modes, along_boundaries, margins
+from jaxflow.flow.activation import FAR, Modes, along_boundaries, margins
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import (
-    Columns,
+    Parts,
     State,
     assemble,
     hidden_parts,
@@ -19,14 +21,15 @@ from jaxflow.flow.coordinates import (
     output_parts,
     restore_invariants,
 )
-from jaxflow.flow.crossing import ROUGH, first_crossing, polished
+from jaxflow.flow.crossing import ROUGH, first_crossing, may_cross, polished
 from jaxflow.flow.field import (
-    field_in_columns,
+    field_of_parts,
     margins_and_slopes,
     residual,
     tangent_kernel,
 )
 from jaxflow.flow.lane import Counts, Landing, Lane, not_landing
+from jaxflow.flow.orthogonal_step import OrthogonalStep, orthogonal_step, own_norm
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.stages import runge_kutta_step
@@ -56,14 +59,39 @@ stability function of Dormand-Prince 8(7) at −3 is 0.047, where exp(−3) = 0.
 
 
 class Attempt(eqx.Module):
-    """A tried step: its length and end, margins and slopes (per step) at both ends, the error."""
+    """A tried step: its length, its error, and margins and slopes (per step) at both ends.
+
+    The error is in units of the tolerance, in log norms and directions. Margins are in units of
+    `unit` at the end: on orthogonal inputs they are p̂_jk, and neurons grow within a step.
+    """
 
     length: Float[Array, ""]
-    end: State
-    margins: tuple[Float[Array, "m p"], Float[Array, "m p"]]
-    slopes: tuple[Float[Array, "m p"], Float[Array, "m p"]]
     error: Float[Array, ""]
+    margins: tuple[Float[Array, "p m"], Float[Array, "p m"]]
+    slopes: tuple[Float[Array, "p m"], Float[Array, "p m"]]
+    unit: Float[Array, " m"]
+    step: "OrthogonalStep | GeneralStep"
+
+    @property
+    def course(self):
+        """Margins and slopes in the order in which `first_crossing` takes them."""
+        (g0, g1), (slope0, slope1) = self.margins, self.slopes
+        return g0, slope0, g1, slope1
+
+
+class GeneralStep(eqx.Module):
+    """A step on general inputs: its end, the slopes of all stages, and the method."""
+
+    end: Parts
     dense: dict
+    method: diffrax.AbstractERK = eqx.field(static=True)
+
+    def inside(self, fraction: Float[Array, ""]) -> State:
+        """The state at a fraction of the step, by the dense output of the method."""
+        course = self.method.interpolation_cls(t0=jnp.zeros(()), t1=jnp.ones(()), **self.dense)
+        return course.evaluate(fraction).state
+
+    near_end = inside
 
 
 class Outcome(eqx.Module):
@@ -75,25 +103,33 @@ class Outcome(eqx.Module):
     landing: Landing
     counts: Counts
     status: Int[Array, ""]
-    hit: Bool[Array, "m p"]
+    hit: Bool[Array, "p m"]
 
 
 def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane:
     """Try one step and carry out what follows from it."""
-    attempt = _try(problem, settings, lane, stop)
+    attempt = jax.lax.optimization_barrier(_try(problem, settings, lane, stop))
     good = attempt.error <= 1
-    theta = first_crossing(*_interleaved(attempt), _noise(settings, lane), ROUGH)
-    attempt, theta = jax.lax.optimization_barrier((attempt, theta))
-    crosses = jnp.any(jnp.isfinite(theta))
-    what = jnp.where(~good, 0, jnp.where(lane.landing.on, 3, jnp.where(crosses, 2, 1)))
-    outcomes = [
-        lambda: _reject(lane, attempt),
-        lambda: _accept(problem, lane, attempt, stop),
-        lambda: _aim(problem, settings, lane, attempt, theta),
-        lambda: _land(problem, settings, lane, attempt, stop),
-    ]
-    outcome = jax.lax.switch(what, outcomes)
+    plain = _accepted_or_rejected(problem, lane, attempt, stop, good)
+    near = may_cross(*attempt.course, _noise(settings, lane) * attempt.unit)
+    outcome = once_if(
+        good & (lane.landing.on | jnp.any(near)),
+        lambda plain: _meet(problem, settings, lane, attempt, stop, plain),
+        plain,
+    )
     return _give_up(settings, _carried_out(problem, lane, outcome))
+
+
+def _meet(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop, plain):
+    """What follows where a margin may cross zero, or a crossing is being pursued."""
+    theta = first_crossing(*attempt.course, _noise(settings, lane) * attempt.unit, ROUGH)
+    crosses = jnp.any(jnp.isfinite(theta))
+    outcomes = [
+        lambda: plain,
+        lambda: _aim(problem, settings, lane, attempt, theta),
+        lambda: _land(problem, settings, lane, attempt, stop, plain),
+    ]
+    return jax.lax.switch(jnp.where(lane.landing.on, 2, jnp.where(crosses, 1, 0)), outcomes)
 
 
 def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
@@ -111,25 +147,43 @@ def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
 
 def _try(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     length = jnp.minimum(lane.step, stop - lane.t)
-    if lane.modes.slide is not None:
-        length = jnp.minimum(length, _stable_length(problem, settings, lane))
+    if lane.modes.slide is None:
+        length = jnp.where(lane.landing.on, lane.landing.step, length)
+        return _try_orthogonal(problem, settings, lane, length)
+    length = jnp.minimum(length, _stable_length(problem, settings, lane))
     length = jnp.where(lane.landing.on, lane.landing.step, length)
-    end, error, dense = _step(problem, settings, lane, length)
-    error = jnp.max(jnp.stack([jnp.max(jnp.abs(e)) for e in jax.tree.leaves(error)]))
-    error = error / settings.rtol
-    error = jnp.where(jnp.all(jnp.isfinite(end)) & ~jnp.isnan(error), error, jnp.inf)
-    first, last = (jax.tree.map(itemgetter(i), dense["k"]).state for i in (0, -1))
+    return _try_general(problem, settings, lane, length)
+
+
+def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
+    active = lane.modes.active
+    step = orthogonal_step(settings.solver, problem, active, lane.state, length)
+    a_error, p_error = step.error()
+    unit = own_norm(*step.end)
+    off = jnp.maximum(jnp.abs(a_error), jnp.max(jnp.abs(p_error), axis=0)) / unit
+    g0, g1 = (jnp.where(active, p, FAR) for p in (hidden_parts(lane.state), step.end[1]))
+    slopes = step.slopes_of_pairs(0), step.slopes_of_pairs(-1)
+    error = _in_tolerances(settings, off, unit)
+    return Attempt(length, error, (g0, g1), slopes, unit, step)
+
+
+def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
+    start, field = Parts.of(lane.state), field_of_parts(problem, lane.modes)
+    end, off, slopes = runge_kutta_step(settings.solver, field, start, length)
+    first, last = (jax.tree.map(itemgetter(i), slopes).state for i in (0, -1))
     g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, first)
-    g1, slope1 = margins_and_slopes(problem, lane.modes, end, last)
-    below = jnp.clip(g0, -FORGIVEN, 0.0) if lane.modes.slide is not None else 0.0
-    return Attempt(length, end, (g0 - below, g1 - below), (slope0, slope1), error, dense)
+    g1, slope1 = margins_and_slopes(problem, lane.modes, end.state, last)
+    below = jnp.clip(g0, -FORGIVEN, 0.0)
+    error = _in_tolerances(settings, jnp.abs(off.state), end.state)
+    step = GeneralStep(end, {"y0": start, "y1": end, "k": slopes}, settings.solver)
+    unit = jnp.ones_like(end.rho)
+    return Attempt(length, error, (g0 - below, g1 - below), (slope0, slope1), unit, step)
 
 
-def _step(problem: Problem, settings: Settings, lane: Lane, length):
-    """The end of a step of the solver, its error, and what its dense output takes."""
-    start, field = Columns.of(lane.state), field_in_columns(problem, lane.modes)
-    end, error, slopes = runge_kutta_step(settings.solver, field, start, length)
-    return end.state, error, {"y0": start, "y1": end, "k": slopes}
+def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:
+    """The largest error in units of the tolerance; infinite if anything is not finite."""
+    finite = jnp.all(jnp.isfinite(end)) & jnp.all(jnp.isfinite(errors))
+    return jnp.where(finite, jnp.max(errors) / settings.rtol, jnp.inf)
 
 
 def _stable_length(problem: Problem, settings: Settings, lane: Lane):
@@ -149,50 +203,45 @@ def _stable_length(problem: Problem, settings: Settings, lane: Lane):
     return once_if(small, clean, jnp.array(jnp.inf))
 
 
-def _interleaved(attempt: Attempt):
-    (g0, g1), (slope0, slope1) = attempt.margins, attempt.slopes
-    return g0, slope0, g1, slope1
-
-
 def _outcome(lane: Lane, attempt: Attempt, **changes) -> Outcome:
     """The lane as it was but for the changes."""
     kept = {f.name: getattr(lane, f.name) for f in fields(Outcome) if f.name != "hit"}
     return Outcome(**({"hit": jnp.zeros(attempt.margins[0].shape, dtype=bool)} | kept | changes))
 
 
-def _reject(lane: Lane, attempt: Attempt) -> Outcome:
-    finite = jnp.isfinite(attempt.error)
-    shrink = jnp.where(finite, jnp.maximum(SAFETY * _growth(attempt.error), LEAST), 0.1)
+def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, good) -> Outcome:
+    """The end of a good step; of any other the start, from where to try a shorter one."""
+    length = attempt.length
+    factor = SAFETY * _growth(attempt.error)
+    longer = length * jnp.clip(factor, LEAST, MOST)
+    shrink = jnp.where(jnp.isfinite(attempt.error), jnp.maximum(factor, LEAST), 0.1)
+    shorter = length * jnp.minimum(shrink, 0.95)
+    cut = (length >= stop - lane.t) & ~lane.landing.on
+    kept = jnp.where(cut | lane.landing.on, jnp.maximum(longer, lane.step), longer)
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
+    stuck = ~good & (length <= smallest)
     return _outcome(
         lane,
         attempt,
-        step=attempt.length * jnp.minimum(shrink, 0.95),
+        t=jnp.where(good, jnp.where(cut, stop, lane.t + length), lane.t),
+        state=jnp.where(good, _tidy(problem, lane, attempt), lane.state),
+        step=jnp.where(good, kept, shorter),
         landing=not_landing(),
-        counts=_count(lane.counts, rejected=1),
-        status=jnp.where(attempt.length <= smallest, Status.step_underflow, lane.status),
+        counts=_count(lane.counts, accepted=good, rejected=~good),
+        status=jnp.where(stuck, Status.step_underflow, lane.status),
     )
 
 
-def _accept(problem: Problem, lane: Lane, attempt: Attempt, stop) -> Outcome:
-    proposed = attempt.length * jnp.clip(SAFETY * _growth(attempt.error), LEAST, MOST)
-    cut = (attempt.length >= stop - lane.t) & ~lane.landing.on
-    return _outcome(
-        lane,
-        attempt,
-        t=jnp.where(cut, stop, lane.t + attempt.length),
-        state=_tidy(problem, lane, attempt.end),
-        step=jnp.where(cut | lane.landing.on, jnp.maximum(proposed, lane.step), proposed),
-        landing=not_landing(),
-        counts=_count(lane.counts, accepted=1),
-    )
-
-
-def _tidy(problem: Problem, lane: Lane, state: State) -> State:
+def _tidy(problem: Problem, lane: Lane, attempt: Attempt) -> State:
     """The end of a step with what is known to hold: sliding, invariants, signs."""
-    omega = along_boundaries(problem, lane.modes, hidden_parts(state))
-    state = assemble(log_norms(state), output_parts(state), omega)
-    return _not_below_zero(lane.modes, restore_invariants(state, lane.balance))
+    if lane.modes.slide is None:
+        a, p = attempt.step.end
+        rho = log_norms(lane.state) + jnp.log(attempt.unit)
+        state = assemble(rho, a / attempt.unit, p / attempt.unit)
+        return _not_below_zero(lane.modes, restore_invariants(state, lane.balance))
+    end = attempt.step.end
+    omega = along_boundaries(problem, lane.modes, end.omega)
+    return restore_invariants(assemble(end.rho, end.eta, omega), lane.balance)
 
 
 def _not_below_zero(modes: Modes, state: State) -> State:
@@ -221,35 +270,35 @@ def _noise(settings: Settings, lane: Lane):
 def _aim(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, theta) -> Outcome:
     """Repeat the step up to the earliest crossing, which the dense output tells well."""
     pair = jnp.argmin(theta)
-    course = [values.reshape(-1)[pair] for values in _interleaved(attempt)]
-    first = first_crossing(*course, _noise(settings, lane))
-    margin = _margin_inside(problem, settings, lane, attempt, pair)
+    course = [values.reshape(-1)[pair] for values in attempt.course]
+    noise = _noise(settings, lane) * attempt.unit
+    first = first_crossing(*course, noise[pair % noise.shape[0]])
+    margin = _margin_inside(problem, lane, attempt, pair)
     first = polished(margin, course, first)
     length = jnp.maximum(first * attempt.length, 1e-200)
-    crossed = jnp.any(attempt.margins[1] < -_noise(settings, lane))
+    crossed = jnp.any(attempt.margins[1] < -noise)
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
     return _outcome(lane, attempt, landing=landing, counts=_count(lane.counts, landings=1))
 
 
-def _margin_inside(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, pair):
+def _margin_inside(problem: Problem, lane: Lane, attempt: Attempt, pair):
     """The margin of a pair along the dense output, a function of the fraction of the step."""
-    dense, interpolation = attempt.dense, settings.solver.interpolation_cls
-    if lane.modes.slide is not None:
-        course = interpolation(t0=jnp.zeros(()), t1=jnp.ones(()), **dense)
+    if lane.modes.slide is None:
+        k, j = jnp.divmod(pair, attempt.unit.shape[0])
+        return partial(attempt.step.pair_inside, k=k, j=j)
 
-        def general(fraction):
-            state = course.evaluate(fraction).state
-            r = residual(problem, lane.modes, state)
-            return margins(problem, lane.modes, state, r).reshape(-1)[pair]
+    def general(fraction):
+        state = attempt.step.inside(fraction)
+        r = residual(problem, lane.modes, state)
+        return margins(problem, lane.modes, state, r).reshape(-1)[pair]
 
-        return general
-    j, k = jnp.divmod(pair, problem.n)
-    own = jax.tree.map(lambda leaf: leaf[..., k, j], {name: z.omega for name, z in dense.items()})
-    return interpolation(t0=jnp.zeros(()), t1=jnp.ones(()), **own).evaluate
+    return general
 
 
-def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop) -> Outcome:
+def _land(
+    problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop, plain: Outcome
+) -> Outcome:
     """Bracketed Newton iteration for the end of the step; at convergence, the change of mode.
 
     The earliest of all crossings is pursued: a pair found below zero takes over from the one that
@@ -257,7 +306,8 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
     turns out that there is no crossing, the step is as good as any.
     """
     length = attempt.length
-    g, slope = attempt.margins[1], attempt.slopes[1] / length
+    g, slope = (values / attempt.unit for values in (attempt.margins[1], attempt.slopes[1]))
+    slope = slope / length
     passed = g < -_noise(settings, lane)
     low = jnp.where(jnp.any(passed), lane.landing.low, length)
     high = jnp.where(jnp.any(passed), length, lane.landing.high)
@@ -293,16 +343,15 @@ def _land(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, st
         )
 
     def arrive():
-        return _arrive(problem, settings, lane, attempt, slope, pair, shift)
+        return _arrive(problem, lane, attempt, slope, pair, shift)
 
     what = jnp.where(nothing, 0, jnp.where(met | narrow, 1, 2))
-    return jax.lax.switch(what, [lambda: _accept(problem, lane, attempt, stop), arrive, again])
+    return jax.lax.switch(what, [lambda: plain, arrive, again])
 
 
-def _arrive(problem, settings, lane: Lane, attempt: Attempt, slope, pair, shift) -> Outcome:
+def _arrive(problem: Problem, lane: Lane, attempt: Attempt, slope, pair, shift) -> Outcome:
     """Move by the last correction and change every mode whose margin is zero to rounding."""
-    local = settings.solver.interpolation_cls(t0=jnp.zeros(()), t1=attempt.length, **attempt.dense)
-    state = local.evaluate(attempt.length + shift).state
+    state = attempt.step.near_end(1 + shift / attempt.length)
     t = lane.t + jnp.maximum(attempt.length + shift, 0.0)
     g = margins(problem, lane.modes, state, residual(problem, lane.modes, state))
     chosen = (jnp.arange(g.size) == pair).reshape(g.shape)

@@ -21,7 +21,7 @@ def switch_modes(
     log: DeathTable | EventBuffer,
     state: State,
     t: Float[Array, ""],
-    hit: Bool[Array, "m p"],
+    hit: Bool[Array, "p m"],
 ) -> tuple[State, Modes, DeathTable | EventBuffer]:
     """Change the modes whose margins are zero, `hit`, at the time t.
 
@@ -33,8 +33,8 @@ def switch_modes(
     r = residual(problem, modes, state)
     velocity = vector_field(problem, modes, state)
     rate = residual_rate(problem, modes, state, velocity)
-    low, high = jnp.split(hit, 2, axis=1)
-    times = jnp.full(state.shape[0], t)
+    low, high = jnp.split(hit, 2)
+    times = jnp.full(state.shape[1], t)
     return settle(problem, modes, log, state, velocity, times, r, rate, low, high)
 
 
@@ -60,41 +60,41 @@ def settle(problem, modes, log, state, velocity, times, r, rate, low, high):
         state, modes, log, waiting = carry
         j = jnp.argmax(waiting)
         state, modes, log = _settle(
-            problem, modes, log, state, velocity, times[j], r, rate, j, low[j], high[j]
+            problem, modes, log, state, velocity, times[j], r, rate, j, low[:, j], high[:, j]
         )
         return state, modes, log, waiting.at[j].set(False)
 
-    waiting = jnp.any(low | high, axis=1)
+    waiting = jnp.any(low | high, axis=0)
     return jax.lax.while_loop(anyone_left, settle_one, (state, modes, log, waiting))[:-1]
 
 
 def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, high):
     """The boundary choice of neuron j, whose margins `low` or `high` are zero."""
     slide, lines = modes.slide, problem.boundaries
-    free, mode = slide.free[j], slide.mode[j]
+    free, mode = slide.free[:, j], slide.mode[:, j]
     eta, eta_rate = output_parts(state)[j], output_parts(velocity)[j]
     sign = jnp.where(eta != 0, eta, eta_rate)
     state, at_origin = _at_origin(state, j)
     leaving = free & (low | high)
-    arriving = (low | at_origin) & ~free & ~slide.resting[j]
+    arriving = (low | at_origin) & ~free & ~slide.resting[:, j]
     away = leaving_direction(sign, lines.jump(r), jnp.where(high, 1.0, 0.0))
     onto = jnp.where(mode == codes.ACTIVE, -1, 1)
     direction = jnp.where(leaving, away, jnp.where(arriving, onto, 0)).astype(jnp.int8)
-    boundary = arriving | free | slide.resting[j]
+    boundary = arriving | free | slide.resting[:, j]
     choice = boundary_choice(sign, lines, r, mode, boundary, direction, rate)
     state = _onto_boundaries(problem, state, j, slide.dual.of(j))
     state = _onto_boundaries(problem, state, j, choice.dual)
     slide = Slide(
-        mode=slide.mode.at[j].set(choice.mode),
-        alpha=slide.alpha.at[j].set(jnp.where(choice.free, 0.0, choice.alpha)),
-        free=slide.free.at[j].set(choice.free),
-        resting=slide.resting.at[j].set(resting(choice)),
+        mode=slide.mode.at[:, j].set(choice.mode),
+        alpha=slide.alpha.at[:, j].set(jnp.where(choice.free, 0.0, choice.alpha)),
+        free=slide.free.at[:, j].set(choice.free),
+        resting=slide.resting.at[:, j].set(resting(choice)),
         dual=slide.dual.replaced(j, choice.free, choice.dual),
-        side=slide.side.at[j].set(jnp.sign(lines.jump(r))),
+        side=slide.side.at[:, j].set(jnp.sign(lines.jump(r))),
         flag=slide.flag | choice.flag,
     )
     log = log.add_one(t, j, mode, choice.mode)
-    return state, Modes(modes.active.at[j].set(choice.mode == codes.ACTIVE), slide), log
+    return state, Modes(modes.active.at[:, j].set(choice.mode == codes.ACTIVE), slide), log
 
 
 def _at_origin(state: State, j: Int[Array, ""]) -> tuple[State, Bool[Array, ""]]:
@@ -102,9 +102,9 @@ def _at_origin(state: State, j: Int[Array, ""]) -> tuple[State, Bool[Array, ""]]
 
     A neuron that slides on a line through the origin does, if |a_j| > ‖w_j‖ by however little.
     """
-    omega = hidden_parts(state)[j]
+    omega = hidden_parts(state)[:, j]
     passes = jnp.linalg.norm(omega) <= ORIGIN
-    return state.at[j, 2:].set(jnp.where(passes, 0.0, omega)), passes
+    return state.at[2:, j].set(jnp.where(passes, 0.0, omega)), passes
 
 
 def _onto_boundaries(problem: Problem, state: State, j: Int[Array, ""], dual) -> State:
@@ -113,6 +113,6 @@ def _onto_boundaries(problem: Problem, state: State, j: Int[Array, ""], dual) ->
     Those that slid until now and those that slide from now on: a long slide gathers rounding, and
     with it a pair that leaves would start from the wrong side of its boundary.
     """
-    omega = hidden_parts(state)[j]
+    omega = hidden_parts(state)[:, j]
     omega = omega - (dual @ omega) @ problem.span.rows
-    return state.at[j, 2:].set(omega)
+    return state.at[2:, j].set(omega)

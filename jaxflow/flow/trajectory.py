@@ -71,7 +71,7 @@ class Trajectory(eqx.Module):
     """
 
     ts: Float[Array, " T"]
-    states: Float[Array, "T m q+2"]
+    states: Float[Array, "T q+2 m"]
     launch: Launch
     events: Events
     modes: Int[Array, "T m n"]
@@ -119,7 +119,7 @@ class Trajectory(eqx.Module):
         problem = self.launch.problem
 
         def at(modes, state):
-            return outputs(problem, Modes(modes == 1, None), state)
+            return outputs(problem, Modes(modes.T == 1, None), state)
 
         return jax.vmap(at)(self.modes, self.states)
 
@@ -168,7 +168,7 @@ class Trajectory(eqx.Module):
 
 
 def _summary(run: Trajectory) -> str:
-    width, n = run.launch.modes.active.shape
+    n, width = run.launch.modes.active.shape
     counts = run.counts
     loss = np.asarray(run.loss)
     reached = loss[~np.isnan(loss)]

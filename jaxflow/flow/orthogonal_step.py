@@ -1,0 +1,124 @@
+"""One step of an explicit Runge-Kutta method on orthogonal inputs.
+
+Neurons are measured in units of their own size at the start of the step, z_j = exp(ρ_j) (â_j, p̂_j),
+where (â_j, p̂_j) = (η_j, ω_j) at first. With s_j = exp(2ρ_j) and pairs that are inactive at rest,
+
+    h_k = ‖x_k‖ Σ_j s_j â_j p̂_jk,   R_k = ‖x_k‖ (y_k − h_k)/n,
+    dâ_j/dt = Σ_k p̂_jk R_k,   dp̂_jk/dt = â_j R_k.
+
+The slope of p̂ is a product of a number of the neuron and one of the datum. Of every stage only
+these factors are kept, and Σ_l c_l k_l over stages is a product of small matrices, which costs less
+than to add slopes of m n numbers.
+"""
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Array, Bool, Float
+
+from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
+from jaxflow.flow.problem import Problem
+
+
+class OrthogonalStep(eqx.Module):
+    """A step that was tried: its start and the factors of the slopes of all stages.
+
+    Attributes:
+        start: the state from which it starts.
+        active: pairs that move.
+        a: â_j of every stage.
+        push: R_k of every stage, times the step.
+        pull: dâ_j/dt of every stage, times the step.
+        end: â and p̂ at the end.
+        method: the Runge-Kutta method.
+    """
+
+    start: State
+    active: Bool[Array, "n m"]
+    a: Float[Array, "s m"]
+    push: Float[Array, "s n"]
+    pull: Float[Array, "s m"]
+    end: tuple[Float[Array, " m"], Float[Array, "n m"]]
+    method: diffrax.AbstractERK = eqx.field(static=True)
+
+    def way(self, weights: Float[Array, " s"]) -> tuple[Float[Array, " m"], Float[Array, "n m"]]:
+        """Σ_l weights_l k_l for â and p̂."""
+        return weights @ self.pull, _products(weights, self.push, self.a, self.active)
+
+    def error(self) -> tuple[Float[Array, " m"], Float[Array, "n m"]]:
+        """The method's estimate of its error in â and p̂."""
+        return self.way(jnp.asarray(self.method.tableau.b_error))
+
+    def near_end(self, fraction: Float[Array, ""]) -> State:
+        """The state at a fraction close to one: the end, corrected by the dense output."""
+        count = self.a.shape[0]
+        weights = jnp.asarray(self.method.tableau.b_sol)
+        course = self._course(jnp.zeros(count), weights, jnp.eye(count))
+        change = self.way(course.evaluate(fraction) - course.evaluate(jnp.ones(())))
+        moved = (value + more for value, more in zip(self.end, change, strict=True))
+        return in_own_units(log_norms(self.start), *moved)
+
+    def pair_inside(self, fraction: Float[Array, ""], k, j) -> Float[Array, ""]:
+        """p̂_jk at a fraction of the step."""
+        slopes = self.a[:, j] * self.push[:, k]
+        first = hidden_parts(self.start)[k, j]
+        last = first + jnp.asarray(self.method.tableau.b_sol) @ slopes
+        return self._course(first, last, slopes).evaluate(fraction)
+
+    def slopes_of_pairs(self, stage: int) -> Float[Array, "n m"]:
+        """dp̂/dt of active pairs at a stage, times the step."""
+        return jnp.where(self.active, self.push[stage][:, None] * self.a[stage], 0.0)
+
+    def _course(self, first, last, slopes):
+        interpolation = self.method.interpolation_cls
+        return interpolation(t0=jnp.zeros(()), t1=jnp.ones(()), y0=first, y1=last, k=slopes)
+
+
+def orthogonal_step(
+    method: diffrax.AbstractERK,
+    problem: Problem,
+    active: Bool[Array, "n m"],
+    start: State,
+    length: Float[Array, ""],
+) -> OrthogonalStep:
+    """Compute all stages of a step. The method's last stage has to be the slope at the end."""
+    norms = problem.span.norms()
+    size = jnp.exp(2 * log_norms(start))
+    eta, omega = output_parts(start), hidden_parts(start)
+    a, push, pull = [], [], []
+
+    def stage(a_here, p_here):
+        outputs = norms * (p_here @ (size * a_here))
+        force = length * (problem.y - outputs) * norms / problem.n
+        a.append(a_here)
+        push.append(force)
+        pull.append(force @ p_here)
+
+    stage(eta, omega)
+    for row in method.tableau.a_lower:
+        used = np.flatnonzero(row)
+        before = [jnp.stack([values[i] for i in used]) for values in (pull, push, a)]
+        weights = jnp.asarray(np.asarray(row)[used])
+        moved = omega + _products(weights, before[1], before[2], active)
+        end = jax.lax.optimization_barrier((eta + weights @ before[0], moved))
+        stage(*end)
+    return OrthogonalStep(start, active, *map(jnp.stack, (a, push, pull)), end, method)
+
+
+def in_own_units(rho: Float[Array, " m"], a: Float[Array, " m"], p: Float[Array, "n m"]) -> State:
+    """The state of neurons exp(ρ_j) (â_j, p̂_j) whose (â_j, p̂_j) is not of norm one."""
+    norm = own_norm(a, p)
+    return assemble(rho + jnp.log(norm), a / norm, p / norm)
+
+
+def own_norm(a: Float[Array, " m"], p: Float[Array, "n m"]) -> Float[Array, " m"]:
+    """‖(â_j, p̂_j)‖, and one for neurons that are zero."""
+    norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=0))
+    return jnp.where(norm > 0, norm, 1.0)
+
+
+def _products(weights, push, a, active):
+    """Σ_l weights_l R_l â_l over stages, for the pairs that move."""
+    return jnp.where(active, (weights[:, None] * push).T @ a, 0.0)
