@@ -10,14 +10,19 @@ from jaxtyping import Array, Bool
 Value = TypeVar("Value")
 
 
-def once_if(condition: Bool[Array, ""], change: Callable[[Value], Value], value: Value) -> Value:
-    """`change(value)` where the condition holds, `value` elsewhere.
+def once_if(
+    condition: Bool[Array, ""], change: Callable[..., Value], value: Value, *given
+) -> Value:
+    """`change(value, *given)` where the condition holds, `value` elsewhere.
 
     A loop of at most one turn: a batch in which the condition nowhere holds takes no time, which
-    `jax.lax.cond` would not give, and what is not changed is not copied.
+    `jax.lax.cond` would not give, and what is not changed is not copied. Whatever `change` computes
+    from values that it closes over alone, the compiler may move out of the loop and do always; from
+    what is `given` it cannot, because that is tied to the turn.
     """
 
     def changed(carry):
-        return change(carry[0]), jnp.array(False)
+        value, tied, _ = jax.lax.optimization_barrier((carry[0], given, carry[1]))
+        return change(value, *tied), jnp.array(False)
 
     return jax.lax.while_loop(lambda carry: carry[1], changed, (value, condition))[0]

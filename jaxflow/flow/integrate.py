@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.branching import once_if
@@ -238,15 +238,15 @@ def _recorded(ts, lane: Lane, record: Record) -> Record:
     left = record.saved < ts.shape[0]
     due = lane.running & left & (lane.t >= ts[at]) & ~lane.landing.on & ~record.seeking
 
-    def kept(record: Record) -> Record:
+    def kept(record: Record, state: State, codes: Int[Array, "n m"]) -> Record:
         return replace(
             record,
             saved=record.saved + 1,
-            states=record.states.at[at].set(lane.state),
-            modes=record.modes.at[at].set(lane.modes.codes),
+            states=record.states.at[at].set(state),
+            modes=record.modes.at[at].set(codes),
         )
 
-    return once_if(due, kept, record)
+    return once_if(due, kept, record, lane.state, lane.modes.codes)
 
 
 def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
@@ -262,10 +262,10 @@ def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
         matters = slow | (jnp.linalg.norm(r) <= size)
     none = Evidence(jnp.array(jnp.inf), jnp.array(False), jnp.array(jnp.inf), jnp.array(jnp.inf))
 
-    def look(_):
-        return evidence(problem, lane.modes, lane.state)
+    def look(_, modes: Modes, state: State) -> Evidence:
+        return evidence(problem, modes, state)
 
-    return once_if(over | matters, look, none)
+    return once_if(over | matters, look, none, lane.modes, lane.state)
 
 
 def verdict(found: Evidence, settings: Settings):

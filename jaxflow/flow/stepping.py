@@ -21,7 +21,7 @@ from jaxflow.flow.coordinates import (
     output_parts,
     restore_invariants,
 )
-from jaxflow.flow.crossing import ROUGH, first_crossing, may_cross, polished
+from jaxflow.flow.crossing import ROUGH, earliest_possible, first_crossing, polished
 from jaxflow.flow.field import (
     field_of_parts,
     margins_and_slopes,
@@ -111,25 +111,55 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     attempt = jax.lax.optimization_barrier(_try(problem, settings, lane, stop))
     good = attempt.error <= 1
     plain = _accepted_or_rejected(problem, lane, attempt, stop, good)
-    near = may_cross(*attempt.course, _noise(settings, lane) * attempt.unit)
-    outcome = once_if(
-        good & (lane.landing.on | jnp.any(near)),
-        lambda plain: _meet(problem, settings, lane, attempt, stop, plain),
-        plain,
-    )
+    earliest = earliest_possible(*attempt.course, _noise(settings, lane) * attempt.unit)
+    eventful = good & (lane.landing.on | jnp.any(jnp.isfinite(earliest)))
+    meet = partial(_meet, problem, settings, stop)
+    outcome = once_if(eventful, meet, plain, lane, attempt, earliest)
     return _give_up(settings, _carried_out(problem, lane, outcome))
 
 
-def _meet(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop, plain):
+def _meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attempt, earliest):
     """What follows where a margin may cross zero, or a crossing is being pursued."""
-    theta = first_crossing(*attempt.course, _noise(settings, lane) * attempt.unit, ROUGH)
-    crosses = jnp.any(jnp.isfinite(theta))
+    theta, pair = _first_crossing(settings, lane, attempt, earliest)
     outcomes = [
         lambda: plain,
-        lambda: _aim(problem, settings, lane, attempt, theta),
+        lambda: _aim(problem, settings, lane, attempt, pair),
         lambda: _land(problem, settings, lane, attempt, stop, plain),
     ]
+    crosses = jnp.isfinite(theta)
     return jax.lax.switch(jnp.where(lane.landing.on, 2, jnp.where(crosses, 1, 0)), outcomes)
+
+
+def _first_crossing(settings: Settings, lane: Lane, attempt: Attempt, earliest):
+    """The fraction of the step at which a margin crosses zero first, and which pair's it is.
+
+    Pairs are looked at in the order in which they may cross at the earliest, until the next one
+    cannot be before what was found.
+    """
+
+    def unsettled(carry):
+        found, _, earliest, pair = carry
+        return earliest.reshape(-1)[pair] < found
+
+    def look(carry):
+        found, first, earliest, pair = carry
+        theta = first_crossing(*_course_of(settings, lane, attempt, pair), ROUGH)
+        first = jnp.where(theta < found, pair, first)
+        seen = jnp.arange(earliest.size).reshape(earliest.shape) == pair
+        earliest = jnp.where(seen, jnp.inf, earliest)
+        return jnp.minimum(theta, found), first, earliest, jnp.argmin(earliest)
+
+    waiting = ~lane.landing.on
+    first = jnp.array(0)
+    start = (jnp.where(waiting, jnp.inf, -1.0), first, earliest, jnp.argmin(earliest))
+    return jax.lax.while_loop(unsettled, look, start)[:2]
+
+
+def _course_of(settings: Settings, lane: Lane, attempt: Attempt, pair):
+    """Margins, slopes and noise of one pair, as `first_crossing` takes them."""
+    noise = _noise(settings, lane) * attempt.unit
+    course = [values.reshape(-1)[pair] for values in attempt.course]
+    return *course, noise[pair % noise.shape[0]]
 
 
 def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
@@ -196,11 +226,11 @@ def _stable_length(problem: Problem, settings: Settings, lane: Lane):
     r = residual(problem, lane.modes, lane.state)
     small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
 
-    def clean(_):
-        rate = jnp.linalg.norm(tangent_kernel(problem, lane.modes, lane.state)) / problem.n
+    def clean(_, modes: Modes, state: State):
+        rate = jnp.linalg.norm(tangent_kernel(problem, modes, state)) / problem.n
         return CLEAN / jnp.maximum(rate, 1e-300)
 
-    return once_if(small, clean, jnp.array(jnp.inf))
+    return once_if(small, clean, jnp.array(jnp.inf), lane.modes, lane.state)
 
 
 def _outcome(lane: Lane, attempt: Attempt, **changes) -> Outcome:
@@ -267,16 +297,13 @@ def _noise(settings: Settings, lane: Lane):
     return settings.rtol if lane.modes.slide is None else CROSSED
 
 
-def _aim(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, theta) -> Outcome:
+def _aim(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, pair) -> Outcome:
     """Repeat the step up to the earliest crossing, which the dense output tells well."""
-    pair = jnp.argmin(theta)
-    course = [values.reshape(-1)[pair] for values in attempt.course]
-    noise = _noise(settings, lane) * attempt.unit
-    first = first_crossing(*course, noise[pair % noise.shape[0]])
+    course = _course_of(settings, lane, attempt, pair)
     margin = _margin_inside(problem, lane, attempt, pair)
-    first = polished(margin, course, first)
+    first = polished(margin, course[:4], first_crossing(*course))
     length = jnp.maximum(first * attempt.length, 1e-200)
-    crossed = jnp.any(attempt.margins[1] < -noise)
+    crossed = jnp.any(attempt.margins[1] < -_noise(settings, lane) * attempt.unit)
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
     return _outcome(lane, attempt, landing=landing, counts=_count(lane.counts, landings=1))

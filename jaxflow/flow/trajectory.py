@@ -15,6 +15,7 @@ from jaxflow.flow.field import outputs
 from jaxflow.flow.lane import Counts
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.log import DeathTable, EventBuffer
+from jaxflow.flow.problem import Problem
 from jaxflow.flow.status import Status
 from jaxflow.modes import codes
 from jaxflow.network import ReluNetwork
@@ -116,12 +117,7 @@ class Trajectory(eqx.Module):
     @property
     def outputs(self) -> Float[Array, "T n"]:
         """Network outputs h(x_k) at the data."""
-        problem = self.launch.problem
-
-        def at(modes, state):
-            return outputs(problem, Modes(modes.T == 1, None), state)
-
-        return jax.vmap(at)(self.modes, self.states)
+        return _outputs(self.launch.problem, self.modes, self.states)
 
     @property
     def loss(self) -> Float[Array, " T"]:
@@ -165,6 +161,14 @@ class Trajectory(eqx.Module):
         if is_traced(self.code) or jnp.ndim(self.code) > 0:
             return f"Trajectory(batch or traced, states {self.states.shape})"
         return _summary(self)
+
+
+@eqx.filter_jit
+def _outputs(problem: Problem, modes: Int[Array, "T m n"], states) -> Float[Array, "T n"]:
+    def at(modes, state):
+        return outputs(problem, Modes(modes.T == 1, None), state)
+
+    return jax.vmap(at)(modes, states)
 
 
 def _summary(run: Trajectory) -> str:
