@@ -92,7 +92,7 @@ def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance)
         share = jnp.sum(moved * rate) / jnp.where(total > 0, total, 1.0)
         return reach + jnp.log(span) + largest + jnp.log(total), 1 / span + 2 * share
 
-    at_start = reach - jnp.log(top) + logsumexp(weight)
+    at_start = log_effect_at_once(problem, modes, state)
     log_tolerance = jnp.log(tolerance)
     goal = jnp.minimum(0.5 * log_tolerance, jnp.maximum(at_start, log_tolerance) + GROWTH)
 
@@ -106,6 +106,14 @@ def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance)
     small = at_start + jnp.log(KINKS) <= log_tolerance
     found = (bound(span)[0] <= goal + 0.1) & jnp.isfinite(span)
     return jnp.where(small & found, start + span, start)
+
+
+def log_effect_at_once(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:
+    """Logarithm of b for a time in which nothing grows: that of the fastest growth rate."""
+    rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=0)
+    reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
+    top = jnp.maximum(jnp.max(rate), 1e-300)
+    return reach - jnp.log(top) + logsumexp(2 * log_norms(state)) - LOG2
 
 
 class _Series:

@@ -11,7 +11,7 @@ from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import Balance, State
 from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.ending import Evidence, evidence
-from jaxflow.flow.feedback import feedback_flow
+from jaxflow.flow.feedback import feedback_flow, log_effect_at_once
 from jaxflow.flow.field import outputs, residual, vector_field
 from jaxflow.flow.flight import Flight
 from jaxflow.flow.frozen import allows, frozen_flow
@@ -116,8 +116,17 @@ def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
 
 
 def _quiet_piece(problem, settings, lane: Lane, stop) -> Lane:
-    """Frozen residual, and feedback to first order after it."""
-    return _feedback_piece(problem, settings, _frozen_piece(problem, settings, lane, stop), stop)
+    """Frozen residual until the feedback of the outputs matters, and with it to first order."""
+    effect = log_effect_at_once(problem, lane.modes, lane.state)
+    frozen = ~_is_early(problem, lane) | (effect < jnp.log(settings.frozen_tolerance))
+    lane = once_if(frozen, lambda lane: _frozen_piece(problem, settings, lane, stop), lane)
+    return _feedback_piece(problem, settings, lane, stop)
+
+
+def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
+    """Whether this is the first plateau, where no datum is fitted and all outputs are small."""
+    size = jnp.max(jnp.abs(problem.y))
+    return jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
 
 
 def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
@@ -131,9 +140,7 @@ def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
 
 
 def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
-    """On the first plateau, where no datum is fitted and all outputs are small."""
-    size = jnp.max(jnp.abs(problem.y))
-    early = jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
+    """On the first plateau only."""
 
     def fly(lane):
         tolerance = settings.frozen_tolerance
@@ -142,7 +149,7 @@ def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
         )
         return _flown(lane, end, flight)
 
-    return once_if(early & (lane.t < stop), fly, lane)
+    return once_if(_is_early(problem, lane) & (lane.t < stop), fly, lane)
 
 
 def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
