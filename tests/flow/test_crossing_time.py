@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from jaxflow.flow.crossing import first_crossing, hermite
+from jaxflow.flow.crossing import earliest_possible, first_crossing, hermite
 
 
 def cubic_with_roots(*roots, factor=1.0):
@@ -53,3 +53,20 @@ def test_random_cubics_agree_with_a_fine_grid():
     crossing = clear & np.isfinite(first)
     assert crossing.sum() > 1500
     assert np.max(np.abs(found[crossing] - first[crossing])) < 0.02
+
+
+def test_no_cubic_crosses_before_it_is_said_to_be_possible():
+    """Random cubics, a third of them positive throughout, against a fine grid."""
+    generator = np.random.default_rng(5)
+    g0, slope0, g1, slope1 = generator.normal(size=(4, 5000)) * [[1], [2], [1], [2]]
+    g0, g1 = np.abs(g0), np.where(generator.random(5000) < 0.6, np.abs(g1), g1)
+    earliest = np.asarray(earliest_possible(g0, slope0, g1, slope1, 1e-12))
+    grid = np.linspace(0, 1, 4001)
+    values, _ = hermite(*(v[:, None] for v in (g0, slope0, g1, slope1)), grid)
+    below = values < -1e-12
+    first = np.where(below.any(axis=1), grid[below.argmax(axis=1)], np.inf)
+    assert np.all(earliest <= first)
+    crossing = np.isfinite(first)
+    assert 1500 < crossing.sum() < 4000
+    assert np.isinf(earliest[~crossing]).mean() > 0.5
+    assert np.median(first[crossing] - earliest[crossing]) < 0.2

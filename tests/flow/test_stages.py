@@ -1,4 +1,4 @@
-"""Our loop over the stages takes the step that diffrax takes."""
+"""Our loops over the stages take the step that diffrax takes."""
 
 import diffrax
 import jax
@@ -6,6 +6,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+import jaxflow
+from jaxflow.flow.coordinates import hidden_parts, output_parts
+from jaxflow.flow.launch import launch
+from jaxflow.flow.orthogonal_step import orthogonal_step
 from jaxflow.flow.stages import runge_kutta_step
 
 
@@ -32,3 +36,44 @@ def test_end_error_and_slopes_are_those_of_diffrax(solver):
         for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
             assert np.abs(np.asarray(a - b)).max() <= 1e-15
     assert max(np.abs(leaf).max() for leaf in jax.tree.leaves(wanted_error)) > 1e-12
+
+
+@pytest.mark.parametrize("solver", [diffrax.Dopri8(), diffrax.Tsit5(), diffrax.Dopri5()])
+def test_factored_stages_are_those_of_diffrax_on_the_plain_field(solver):
+    """Orthogonal inputs, λ = 0.5: (a, p) in units of the start, the field written out here."""
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(2), 4, 6)
+    plan = launch(jaxflow.init.balanced(jax.random.key(3), 7, 6, scale=0.5), data)
+    norms, active = np.linalg.norm(data.x, axis=1), np.asarray(plan.modes.active)
+    size = np.exp(2 * np.asarray(plan.state[0]))
+    length = jnp.array(0.7)
+
+    def plain(z):
+        r = norms * (np.asarray(data.y) - norms * jnp.sum(size * z["a"] * z["p"], axis=1)) / 4
+        pull = jnp.sum(r[:, None] * z["p"], axis=0)
+        return {"a": pull, "p": active * z["a"] * r[:, None]}
+
+    start = {"a": output_parts(plan.state), "p": hidden_parts(plan.state)}
+    term = diffrax.ODETerm(lambda t, z, args: plain(z))
+    memory = solver.init(term, 0.0, length, start, None)
+    wanted, error, dense, _, _ = solver.step(term, 0.0, length, start, None, memory, False)
+    step = jax.jit(lambda state: orthogonal_step(solver, plan.problem, active, state, length))(
+        plan.state
+    )
+    assert active.any() and not active.all()
+    found = {"a": step.end[0], "p": step.end[1]}
+    estimate = dict(zip("ap", step.error(), strict=True))
+    for part in "ap":
+        assert np.abs(found[part] - wanted[part]).max() <= 2e-15
+        assert np.abs(estimate[part] - error[part]).max() <= 2e-15
+    assert max(np.abs(error[part]).max() for part in "ap") > 1e-9
+    course = solver.interpolation_cls(t0=0.0, t1=1.0, **dense)
+    for fraction in (0.3, 0.999):
+        inside = course.evaluate(jnp.array(fraction))["p"]
+        for k, j in np.argwhere(active):
+            value = step.pair_inside(jnp.array(fraction), k, j)
+            assert float(value) == pytest.approx(float(inside[k, j]), abs=1e-14)
+    near = step.near_end(jnp.array(0.999))
+    direction = course.evaluate(jnp.array(0.999))
+    norm = np.sqrt(direction["a"] ** 2 + np.sum(np.asarray(direction["p"]) ** 2, axis=0))
+    assert np.abs(output_parts(near) - direction["a"] / norm).max() <= 1e-13
+    assert np.abs(near[0] - plan.state[0] - np.log(norm)).max() <= 1e-13
