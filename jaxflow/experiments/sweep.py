@@ -95,15 +95,18 @@ def _go_on(store: Store, engine: Engine, show_progress: bool) -> bool:
     with sweep_progress(store, show_progress) as advance:
         for runs, values in store.done(("status",)):
             counts.add(runs, values)
-        advance(counts, 0)
+        if counts.runs < store.plan.runs:
+            advance(counts, 0)
         results, writer = engine(store.plan, store.missing()), Writer(store)
         try:
             for number, values in results:
                 writer.add(number, values)
                 chunk = store.plan.chunk(number)
                 counts.add(chunk, {"status": values["status"]})
-                advance(counts, chunk.count)
+                if counts.runs < store.plan.runs:  # the last one is said when it is on the disk
+                    advance(counts, chunk.count)
             writer.close()
+            advance(counts, 0)
         except KeyboardInterrupt:
             return True
         finally:

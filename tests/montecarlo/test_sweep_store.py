@@ -197,6 +197,22 @@ def test_a_full_disk_leaves_nothing_half_written(runs, tmp_path, monkeypatch):
     assert sweep(spec(path, **KEEP), integrate=ends_of).open().identical(runs)
 
 
+def test_a_sweep_is_said_to_be_complete_when_it_is_on_the_disk(tmp_path, monkeypatch, capsys):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    path = tmp_path / "out"
+    Store.create_or_continue(path, spec_of(spec()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_check_writable", lambda store: None)
+        patch.setattr("jaxflow.montecarlo.store.put", full)
+        with pytest.raises(OSError, match="make room, and the same command goes on"):
+            sweep(spec(path), integrate=ends_of, show_progress=True)
+    assert "0 of 140 runs" in (said := capsys.readouterr().err) and "complete" not in said
+    assert sweep(spec(path), integrate=ends_of, show_progress=True).complete
+    assert "140 of 140 runs; complete" in capsys.readouterr().err
+
+
 def test_a_damaged_file_is_named(tmp_path):
     path = tmp_path / "out"
     sweep(spec(path), integrate=interrupted_after(3))
