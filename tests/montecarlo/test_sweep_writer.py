@@ -3,6 +3,7 @@
 import errno
 import random
 import threading
+import time
 
 import numpy as np
 import pytest
@@ -121,6 +122,32 @@ def test_missing_chunks_are_the_gaps_between_the_files(tmp_path):
     assert list(stored(tmp_path)) == [(0, 1), (4, 4), (998, 999), (1000, 2500)]
     assert list(missing(stored(tmp_path), 2503)) == [2, 3, *range(5, 998), 2501, 2502]
     assert list(missing([], 3)) == [0, 1, 2]
+
+
+def test_a_chunk_that_is_finished_beside_a_failing_one_is_not_lost(store):
+    """Whichever of the two comes first: tried several times."""
+    for _ in range(5):
+        first_is_there, calls, ended = threading.Event(), [], threading.Semaphore(0)
+
+        def integrate(*arguments, calls=calls, there=first_is_there, ended=ended, **options):
+            calls.append(1)
+            number = len(calls)
+            if number > 1:
+                assert there.wait(MOMENT)
+                ended.release()
+            if number == 2:
+                raise MemoryError
+            return ends_of(*arguments, **options)
+
+        results = local_results(store.plan, [0, 1, 2], integrate)
+        found = [next(results)[0]]
+        first_is_there.set()
+        assert ended.acquire(timeout=MOMENT) and ended.acquire(timeout=MOMENT)
+        time.sleep(0.1)
+        found.append(next(results)[0])
+        with pytest.raises(MemoryError):
+            next(results)
+        assert len(set(found)) == 2
 
 
 def test_the_engine_goes_on_while_chunks_are_written(store):
