@@ -16,6 +16,7 @@ from jaxflow.montecarlo.spec import Spec, spec_of
 from jaxflow.montecarlo.store import Store
 from jaxflow.montecarlo.tally import Tally
 from jaxflow.montecarlo.work import Integrate, Values
+from jaxflow.montecarlo.writer import Writer
 from jaxflow.precision import require_float64
 
 
@@ -30,9 +31,9 @@ def sweep(
 ) -> SweepReport:
     """Integrate every run that a specification declares and that is not in its folder yet.
 
-    Results are added to the folder chunk by chunk, each as a whole; the same call after any end,
-    an interrupt, a kill or a full disk included, goes on with the chunks that are missing. A run
-    that fails numerically is kept with its status.
+    Results are added to the folder chunk by chunk, each as a whole and some seconds after it is
+    finished; the same call after any end, an interrupt, a kill or a full disk included, goes on
+    with the chunks that are missing. A run that fails numerically is kept with its status.
 
     Args:
         spec: a TOML file, or the same tables as a mapping; see `docs/sweeps.md`.
@@ -92,19 +93,23 @@ def _go_on(store: Store, engine: Engine, show_progress: bool) -> bool:
     """Integrate what is missing; whether that was interrupted."""
     counts = Tally(store.plan)
     with sweep_progress(store, show_progress) as advance:
-        for chunk, values in store.done(("status",)):
-            counts.add(chunk, values)
-        advance(counts, 0)
-        missing = (number for number in range(store.plan.chunks) if not store.has(number))
-        results = engine(store.plan, missing)
+        for runs, values in store.done(("status",)):
+            counts.add(runs, values)
+        if counts.runs < store.plan.runs:
+            advance(counts, 0)
+        results, writer = engine(store.plan, store.missing()), Writer(store)
         try:
             for number, values in results:
-                store.write(number, values)
+                writer.add(number, values)
                 chunk = store.plan.chunk(number)
                 counts.add(chunk, {"status": values["status"]})
-                advance(counts, chunk.count)
+                if counts.runs < store.plan.runs:  # the last one is said when it is on the disk
+                    advance(counts, chunk.count)
+            writer.close()
+            advance(counts, 0)
         except KeyboardInterrupt:
             return True
         finally:
             results.close()
+            writer.close()
     return False

@@ -97,10 +97,8 @@ def replay_sweep(path: str | Path, run: int) -> SweepReplay:
     trajectory = gradient_flow(
         network, data, rtol=spec.rtol, horizon=spec.horizon, max_steps=spec.max_steps
     )
-    stored = {}
-    if store.has(chunk.number):
-        names = tuple(name for name in ("status", *COMPARED) if name in store.kept)
-        stored = {name: array[place].item() for name, array in store.read(chunk, names).items()}
+    names = tuple(name for name in ("status", *COMPARED) if name in store.kept)
+    stored = store.read_run(run, names) or {}
     return SweepReplay(
         run=run,
         label=block.family.label(draw),
@@ -109,5 +107,5 @@ def replay_sweep(path: str | Path, run: int) -> SweepReplay:
         width=block.width,
         seed=spec.first_seed + seed,
         trajectory=trajectory,
-        stored=stored,
+        stored={name: value.item() for name, value in stored.items()},
     )

@@ -1,4 +1,4 @@
-"""One chunk as a netCDF-4 file, made in memory and put in place as a whole."""
+"""Consecutive chunks as one netCDF-4 file, made in memory and put in place as a whole."""
 
 import io
 import os
@@ -8,7 +8,7 @@ import h5netcdf
 import h5py
 import numpy as np
 
-from jaxflow.montecarlo.plan import Chunk
+from jaxflow.montecarlo.plan import Stretch
 from jaxflow.montecarlo.quantities import Quantity, attributes
 from jaxflow.montecarlo.work import Values
 
@@ -17,14 +17,14 @@ UNFINISHED = ".part"
 """Ending of files that are being written; whatever bears it is not a part of the results."""
 
 
-def encode(chunk: Chunk, values: Values, kept: dict[str, Quantity], attrs: dict) -> bytes:
-    """The netCDF file of a chunk: its runs, their numbers, and attributes that describe them."""
+def encode(runs: Stretch, values: Values, kept: dict[str, Quantity], attrs: dict) -> bytes:
+    """The netCDF file of some runs: their quantities and numbers, and what describes them."""
     buffer = io.BytesIO()
     with h5netcdf.File(buffer, "w") as file:
-        file.dimensions = _lengths(chunk, values, kept)
+        file.dimensions = _lengths(runs, values, kept)
         for name, value in attrs.items():
             file.attrs[name] = value
-        run = file.create_variable(RUN, (RUN,), "i8", data=_numbers(chunk))
+        run = file.create_variable(RUN, (RUN,), "i8", data=_numbers(runs))
         run.attrs["long_name"] = "number of the run in the sweep"
         for name, quantity in kept.items():
             axes = (RUN, *quantity.axes)
@@ -34,12 +34,12 @@ def encode(chunk: Chunk, values: Values, kept: dict[str, Quantity], attrs: dict)
     return buffer.getvalue()
 
 
-def _numbers(chunk: Chunk) -> np.ndarray:
-    return np.arange(chunk.first_run, chunk.first_run + chunk.count)
+def _numbers(runs: Stretch) -> np.ndarray:
+    return np.arange(runs.first_run, runs.first_run + runs.count)
 
 
-def _lengths(chunk: Chunk, values: Values, kept: dict[str, Quantity]) -> dict[str, int]:
-    lengths = {RUN: chunk.count}
+def _lengths(runs: Stretch, values: Values, kept: dict[str, Quantity]) -> dict[str, int]:
+    lengths = {RUN: runs.count}
     for name, quantity in kept.items():
         lengths |= dict(zip(quantity.axes, values[name].shape[1:], strict=True))
     return lengths
@@ -75,19 +75,19 @@ def _settle(folder: Path) -> None:
             os.close(handle)
 
 
-def decode(path: Path, chunk: Chunk, names: tuple[str, ...]) -> Values:
-    """Chosen quantities of a stored chunk.
+def decode(path: Path, runs: Stretch, names: tuple[str, ...]) -> Values:
+    """Chosen quantities of stored runs.
 
     Raises:
         ValueError: a file that cannot be read, or holds other runs.
     """
     try:
         with h5py.File(path, "r") as file:
-            if not np.array_equal(file[RUN][...], _numbers(chunk)):
-                raise KeyError(f"holds other runs than {chunk.first_run} and on")
+            if not np.array_equal(file[RUN][...], _numbers(runs)):
+                raise KeyError(f"holds other runs than {runs.first_run} and on")
             return {name: file[name][...] for name in names}
     except (OSError, KeyError) as error:
         raise ValueError(
             f"{path}: damaged ({error}); delete it, and the same `jaxflow sweep` command "
-            f"integrates its {chunk.count} runs again"
+            f"integrates its {runs.count} runs again"
         ) from None

@@ -166,6 +166,10 @@ def _given(place: str, entry: dict) -> Family:
     bias = section.read("bias", truth, False)
     name = section.read("name", text, "data")
     x, y = (section.read(axis, numbers) for axis in "xy")
+    if not isinstance(x, tuple) or not x or not all(isinstance(row, tuple) for row in x):
+        raise ValueError(
+            f"{place}.x: got {entry['x']!r}, wanted a list of rows such as [[1.0, 0.0], [0.0, 2.0]]"
+        )
     return Family(GIVEN, bias=bias, given=(name, x, y))
 
 

@@ -21,7 +21,8 @@ def local_results(
 ) -> Iterator[tuple[int, Values]]:
     """Integrate chunks and yield each one as it is finished.
 
-    When the consumer stops, the batches under way are the last ones.
+    When the consumer stops, the batches under way are the last ones. An error in a chunk is raised
+    after the chunks that are finished by then.
     """
     stopped, chunk_work = Event(), ChunkWork(plan, integrate)
 
@@ -42,8 +43,12 @@ def local_results(
         while running:
             finished, running = wait(running, return_when=FIRST_COMPLETED)
             running |= begun(AHEAD - len(running))
-            for chunk in finished:
+            for chunk in sorted(finished, key=_has_failed):
                 yield chunk.result()
     finally:
         stopped.set()
         pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _has_failed(chunk: Future) -> bool:
+    return chunk.exception() is not None

@@ -2,7 +2,8 @@
 
 Runs are numbered from 0. A block holds the runs of one family of data sets and one width, which
 share a compiled program; within a block the scale varies slowest, then the data set, then the seed.
-Chunks cut every block into equal pieces, the last one being shorter.
+Chunks cut every block into equal pieces, the last one being shorter; they are integrated as they
+are, and consecutive ones may be stored together.
 """
 
 from dataclasses import dataclass
@@ -44,10 +45,9 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Chunk:
-    """Consecutive runs of one block, `start` to `stop` counted within it, stored together."""
+class Stretch:
+    """Consecutive runs of one block, `start` to `stop` counted within it."""
 
-    number: int
     block: Block
     start: int
     stop: int
@@ -65,6 +65,13 @@ class Chunk:
     def locate(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Indices of the scale, the data set and the seed of every run."""
         return self.block.locate(np.arange(self.start, self.stop))
+
+
+@dataclass(frozen=True)
+class Chunk(Stretch):
+    """The stretch that is integrated together under the number of a chunk."""
+
+    number: int
 
 
 class Plan:
@@ -86,7 +93,22 @@ class Plan:
         """The chunk of a number from 0 to `chunks` − 1."""
         block = next(b for b in reversed(self.blocks) if b.first_chunk <= number)
         start = (number - block.first_chunk) * self.spec.chunk
-        return Chunk(number, block, start, min(start + self.spec.chunk, block.size))
+        return Chunk(block, start, min(start + self.spec.chunk, block.size), number)
+
+    def stretch(self, first: int, last: int) -> Stretch:
+        """The runs of consecutive chunks of one block, both ends included.
+
+        Raises:
+            ValueError: no such chunks, or chunks of several blocks.
+        """
+        if not 0 <= first <= last < self.chunks:
+            raise ValueError(
+                f"chunks: got {first} to {last}, wanted some from 0 to {self.chunks - 1}"
+            )
+        head, tail = self.chunk(first), self.chunk(last)
+        if head.block != tail.block:
+            raise ValueError(f"chunks: got {first} to {last}, wanted chunks of one block")
+        return Stretch(head.block, head.start, tail.stop)
 
     def chunk_of_run(self, run: int) -> tuple[Chunk, int]:
         """The chunk that holds a run, and the place of the run in it.

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from jaxflow.montecarlo.plan import Chunk, Plan
+from jaxflow.montecarlo.plan import Plan, Stretch
 from jaxflow.montecarlo.quantities import attributes
 from jaxflow.montecarlo.sections import word_of
 from jaxflow.montecarlo.store import Store
@@ -28,15 +28,15 @@ def open_sweep(path: str | Path, quantities: Sequence[str] | None = None) -> xr.
         quantities: names of what to read, by default all that was kept.
 
     Raises:
-        ValueError: no sweep there, a quantity that was not kept, a damaged chunk.
+        ValueError: no sweep there, a quantity that was not kept, a damaged file.
     """
     store = Store.open(path)
     known = tuple(store.kept)
     wanted = known if quantities is None else tuple(quantities)
     wanted = tuple(word_of(known)("quantities", name) for name in wanted)
     arrays = {name: _empty(store, name) for name in wanted}
-    for chunk, values in store.done(wanted):
-        place = _place(store.plan, chunk)
+    for runs, values in store.done(wanted):
+        place = _place(store.plan, runs)
         for name, array in arrays.items():
             inner = tuple(slice(length) for length in values[name].shape[1:])
             array[(*place, *inner)] = values[name]
@@ -50,10 +50,10 @@ def open_sweep(path: str | Path, quantities: Sequence[str] | None = None) -> xr.
     return runs.assign_attrs(_attributes(store))
 
 
-def _place(plan: Plan, chunk: Chunk) -> tuple:
-    """Where the runs of a chunk belong in arrays with the axes of `RUN_AXES`."""
-    scale, draw, seed = chunk.locate()
-    family, width = chunk.block.index
+def _place(plan: Plan, runs: Stretch) -> tuple:
+    """Where some runs belong in arrays with the axes of `RUN_AXES`."""
+    scale, draw, seed = runs.locate()
+    family, width = runs.block.index
     return _first_data(plan)[family] + draw, np.full(seed.shape, width), scale, seed
 
 

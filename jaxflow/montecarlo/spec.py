@@ -1,14 +1,16 @@
 """The specification of a sweep: what is run, how accurately, what is kept and where."""
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
+from jaxflow.montecarlo.chunk_length import chunk_length
 from jaxflow.montecarlo.families import Family, read_families
-from jaxflow.montecarlo.quantities import DEFAULT_SUMMARIES, SUMMARIES, TRAJECTORIES
+from jaxflow.montecarlo.quantities import DEFAULT_SUMMARIES, SUMMARIES, TRAJECTORIES, kept
 from jaxflow.montecarlo.sections import (
     COUNTERS,
     Section,
@@ -23,7 +25,6 @@ from jaxflow.montecarlo.sections import (
 from jaxflow.scales import log_of
 
 SECTIONS = ("data", "runs", "solver", "keep", "output")
-CHUNK = 256
 BATCH = 32
 
 
@@ -123,10 +124,16 @@ def _read(tables: Mapping) -> Spec:
     keep = top.read("keep", _section("summaries", "trajectories", "times"), _none("keep"))
     output = top.read("output", _section("path", "chunk", "batch"), _none("output"))
     first_seed, seeds = runs.read("seeds", counters)
-    chunk = output.read("chunk", integer_from(1), CHUNK)
+    widths = runs.read("width", several(integer_from(1)))
+    summaries = _with_status(keep.read("summaries", _words(SUMMARIES), DEFAULT_SUMMARIES))
+    trajectories = keep.read("trajectories", _words(TRAJECTORIES), ())
+    times = keep.read("times", integer_from(2), 101)
+    quantities = kept(summaries, trajectories).values()
+    fitting = partial(chunk_length, families, widths, quantities, times)
+    chunk, batch = _lengths(output, fitting)
     spec = Spec(
         families=families,
-        widths=runs.read("width", several(integer_from(1))),
+        widths=widths,
         scales=_distinct(runs.read("scale", several(scale))),
         first_seed=first_seed,
         seeds=seeds,
@@ -134,20 +141,27 @@ def _read(tables: Mapping) -> Spec:
         rtol=solver.read("rtol", positive, DEFAULT_RTOL),
         horizon=solver.read("horizon", positive, None),
         max_steps=solver.read("max_steps", integer_from(1), 100_000),
-        summaries=_with_status(keep.read("summaries", _words(SUMMARIES), DEFAULT_SUMMARIES)),
-        trajectories=keep.read("trajectories", _words(TRAJECTORIES), ()),
-        times=keep.read("times", integer_from(2), 101),
+        summaries=summaries,
+        trajectories=trajectories,
+        times=times,
         chunk=chunk,
-        batch=output.read("batch", integer_from(1), min(BATCH, chunk)),
+        batch=batch,
         path=output.read("path", text, None),
     )
-    if spec.batch > spec.chunk:
-        raise ValueError(f"output.batch: got {spec.batch}, wanted at most output.chunk = {chunk}")
     try:
         spec.settings  # noqa: B018
     except ValueError as error:
         raise ValueError(f"solver.{error}") from None
     return spec
+
+
+def _lengths(output: Section, fitting: Callable[[int], int]) -> tuple[int, int]:
+    """Runs in a chunk and in a batch; `fitting` says the first for the second if it is not said."""
+    chunk = output.read("chunk", integer_from(1), None)
+    batch = output.read("batch", integer_from(1), min(BATCH, chunk or BATCH))
+    if chunk is not None and batch > chunk:
+        raise ValueError(f"output.batch: got {batch}, wanted at most output.chunk = {chunk}")
+    return chunk or fitting(batch), batch
 
 
 def _section(*known: str):

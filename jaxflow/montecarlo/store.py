@@ -1,21 +1,26 @@
-"""The result of a sweep: a folder with its specification and one netCDF file for each chunk.
+"""The result of a sweep: a folder with its specification and netCDF files of consecutive chunks.
 
 A chunk is there with all its quantities or not at all, because its file appears by one renaming;
-that it is there is the only record of its being done. So a sweep can end at any moment, and a file
+that it is there, under a name that says which chunks it holds, is the only record of their being
+done. So a sweep can end at any moment, and a file
 that one program reads cannot be spoilt by another that writes. netCDF rather than zarr: a zarr
-group has a file for every quantity and chunk, which cannot appear together; and any one chunk is a
-file that common tools read.
+group has a file for every quantity and chunk, which cannot appear together; and any one file of a
+sweep is one that common tools read.
 """
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from jaxflow.montecarlo.chunk_file import UNFINISHED, decode, encode, put
-from jaxflow.montecarlo.plan import Chunk, Plan
+from jaxflow.montecarlo.chunk_names import file_of, missing, stored
+from jaxflow.montecarlo.plan import Plan, Stretch
 from jaxflow.montecarlo.quantities import kept
 from jaxflow.montecarlo.spec import Spec, differences, spec_of
 from jaxflow.montecarlo.work import Values
@@ -27,9 +32,7 @@ except ImportError:  # not on Windows, where two processes on one sweep only was
 
 HEADER = "sweep.json"
 LOCK = "lock"
-FORMAT = 1
-FOLDER = 1000
-"""Chunks in one folder."""
+FORMAT = 2
 PACKAGES = ("jaxflow", "jax", "jaxlib", "diffrax", "equinox", "numpy")
 
 
@@ -51,19 +54,22 @@ class Store:
         """The sweep in a folder, for reading.
 
         Raises:
-            ValueError: no sweep there, or one of a newer format.
+            ValueError: no sweep there, or one of another format.
         """
         path = Path(path)
         try:
             header = json.loads((path / HEADER).read_text(encoding="utf-8"))
-            stored = header["format"], header["spec"]
+            written, spec = header["format"], header["spec"]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"path: got {str(path)!r}, wanted a folder that `jaxflow sweep` made: {error}"
             ) from None
-        if stored[0] != FORMAT:
-            raise ValueError(f"path: {path} has format {stored[0]}, wanted {FORMAT}")
-        return cls(path, Plan(spec_of(stored[1])), header)
+        if written != FORMAT:
+            raise ValueError(
+                f"path: {path} has format {written}, wanted {FORMAT}; read it with the version of "
+                f"jaxflow that made it, or begin anew in another folder"
+            )
+        return cls(path, Plan(spec_of(spec)), header)
 
     @classmethod
     def create_or_continue(cls, path: str | Path, spec: Spec) -> "Store":
@@ -107,45 +113,60 @@ class Store:
                 error.errno, f"output.path: cannot write to {self.path}: {error.strerror}"
             ) from None
 
-    def file(self, number: int) -> Path:
-        """Where a chunk belongs."""
-        return self.path / "chunks" / f"{number // FOLDER:06d}" / f"{number:09d}.nc"
+    def missing(self) -> Iterator[int]:
+        """Numbers of the chunks that are not done now, ascending."""
+        return missing(stored(self.path), self.plan.chunks)
 
-    def has(self, number: int) -> bool:
-        """Whether a chunk is done."""
-        return self.file(number).exists()
-
-    def write(self, number: int, values: Values) -> None:
-        """Add a chunk.
+    def write(self, first: int, chunks: Sequence[Values]) -> None:
+        """Add consecutive chunks of one block, beginning with number `first`, in one file.
 
         Raises:
             OSError: with what can be done; all other chunks are as they were.
         """
-        chunk = self.plan.chunk(number)
-        content = encode(chunk, values, self.kept, self._attributes(chunk))
+        last = first + len(chunks) - 1
+        runs, path = self.plan.stretch(first, last), file_of(self.path, first, last)
+        values = {name: np.concatenate([chunk[name] for chunk in chunks]) for name in self.kept}
+        attributes = {"chunks": [first, last], **self._attributes(runs)}
+        content = encode(runs, values, self.kept, attributes)
         try:
-            put(self.file(number), content)
+            put(path, content)
         except OSError as error:
             raise type(error)(
                 error.errno,
-                f"cannot write {len(content)} bytes to {self.file(number)}: {error.strerror}. All "
-                f"finished chunks are intact; make room, and the same command goes on from there",
+                f"cannot write {len(content)} bytes to {path}: {error.strerror}. All that was "
+                f"written before is intact; make room, and the same command goes on from there",
             ) from None
 
-    def read(self, chunk: Chunk, names: tuple[str, ...]) -> Values:
-        """Chosen quantities of a chunk that is done.
+    def read_run(self, run: int, names: tuple[str, ...]) -> dict[str, np.ndarray] | None:
+        """Chosen quantities of one run; None if it is not done.
 
         Raises:
-            ValueError: the file is damaged.
+            ValueError: no such run, or its file is damaged.
         """
-        return decode(self.file(chunk.number), chunk, names)
+        chunk, place = self.plan.chunk_of_run(run)
+        for first, last in stored(self.path):
+            if first <= chunk.number <= last:
+                runs, values = self._read(first, last, names)
+                return {name: array[chunk.start + place - runs.start]
+                        for name, array in values.items()}  # fmt: skip
+        return None
 
-    def done(self, names: tuple[str, ...]) -> Iterator[tuple[Chunk, Values]]:
-        """Every chunk that is done with chosen quantities, one at a time."""
-        for folder in sorted((self.path / "chunks").glob("*")):
-            for file in sorted(folder.glob("*.nc")):
-                chunk = self.plan.chunk(int(file.stem))
-                yield chunk, self.read(chunk, names)
+    def done(self, names: tuple[str, ...]) -> Iterator[tuple[Stretch, Values]]:
+        """All runs that are done with chosen quantities, one file at a time.
+
+        Raises:
+            ValueError: a file is damaged.
+        """
+        for first, last in stored(self.path):
+            yield self._read(first, last, names)
+
+    def _read(self, first: int, last: int, names: tuple[str, ...]) -> tuple[Stretch, Values]:
+        path = file_of(self.path, first, last)
+        try:
+            runs = self.plan.stretch(first, last)
+        except ValueError as error:
+            raise ValueError(f"{path}: not a file of this sweep: {error}") from None
+        return runs, decode(path, runs, names)
 
     def changed_versions(self) -> list[str]:
         """Packages of other versions now than when the sweep was begun, one line for each."""
@@ -153,11 +174,11 @@ class Store:
         return [f"{name} {then.get(name)} then, {now[name]} now" for name in now
                 if now[name] != then.get(name)]  # fmt: skip
 
-    def _attributes(self, chunk: Chunk) -> dict:
-        spec, block = self.plan.spec, chunk.block
+    def _attributes(self, runs: Stretch) -> dict:
+        spec, block = self.plan.spec, runs.block
         found = {f"version_{name}": text for name, text in versions().items()}
         own = {"data": block.family.name, "width": block.width, "rtol": spec.rtol, "key": spec.key}
-        return {"title": "chunk of a jaxflow sweep", "chunk": chunk.number, **own, **found}
+        return {"title": "runs of a jaxflow sweep", **own, **found}
 
     @contextmanager
     def alone(self):
@@ -179,6 +200,7 @@ class Store:
             yield
 
 
+@cache
 def versions() -> dict[str, str]:
     """Versions of the packages that decide the results."""
     return {name: version(name) for name in PACKAGES}

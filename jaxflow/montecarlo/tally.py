@@ -8,7 +8,7 @@ import xarray as xr
 from jaxtyping import Float, Int
 
 from jaxflow.flow.status import Status
-from jaxflow.montecarlo.plan import Chunk, Plan
+from jaxflow.montecarlo.plan import Plan, Stretch
 from jaxflow.montecarlo.store import Store
 from jaxflow.montecarlo.work import Values
 
@@ -39,16 +39,16 @@ class Tally:
         self.ended = np.zeros(shape, dtype=np.int64)
         self.mean, self.squares = np.zeros(shape), np.zeros(shape)
 
-    def add(self, chunk: Chunk, values: Values) -> None:
-        """Count the runs of a chunk."""
-        scale = chunk.locate()[0]
-        np.add.at(self.status[chunk.block.index], (scale, values["status"].astype(int)), 1)
+    def add(self, runs: Stretch, values: Values) -> None:
+        """Count some runs."""
+        scale = runs.locate()[0]
+        np.add.at(self.status[runs.block.index], (scale, values["status"].astype(int)), 1)
         if "variation_norm" not in values:
             return
         for index in np.unique(scale):
             norms = values["variation_norm"]
             here = (scale == index) & np.isin(values["status"], ENDED) & np.isfinite(norms)
-            self._merge((*chunk.block.index, index), norms[here])
+            self._merge((*runs.block.index, index), norms[here])
 
     def _merge(self, place: tuple, norms: Float[np.ndarray, " k"]) -> None:
         """Mean and squared deviations of two samples together.
@@ -103,10 +103,10 @@ class Tally:
 
 
 def tally(store: Store) -> Tally:
-    """Count all runs that are done, one chunk at a time."""
+    """Count all runs that are done, one file at a time."""
     counts = Tally(store.plan)
-    for chunk, values in store.done(tuple(name for name in COUNTED if name in store.kept)):
-        counts.add(chunk, values)
+    for runs, values in store.done(tuple(name for name in COUNTED if name in store.kept)):
+        counts.add(runs, values)
     return counts
 
 

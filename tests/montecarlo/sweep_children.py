@@ -1,7 +1,8 @@
 """Processes that run `jaxflow sweep` for real and can be killed.
 
 They are forked from one process that has imported jaxflow but started nothing, and share compiled
-programs through JAX's own cache on disk, so that each one is at work after a moment.
+programs through JAX's own cache on disk, so that each one is at work after a moment. Chunks do not
+wait for each other before they are written, so that there is something to be seen at once.
 """
 
 import contextlib
@@ -26,7 +27,9 @@ def compiled_programs_in(folder: Path) -> dict[str, str]:
 def run_command(arguments: list[str], output: str, largest_file: int | None) -> None:
     """The command `jaxflow` in this process, what it prints being written to a file."""
     from jaxflow.cli import main
+    from jaxflow.montecarlo import writer
 
+    writer.EVERY = 0.0
     with open(output, "w") as file, contextlib.redirect_stderr(file):
         if largest_file is not None:
             resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
@@ -43,9 +46,15 @@ def start(spec: Path, out: Path, largest_file: int | None = None):
     return child
 
 
-def chunks(out: Path) -> list[Path]:
-    """Files of the chunks that are done."""
+def files(out: Path) -> list[Path]:
+    """Files of a sweep."""
     return sorted(out.rglob("*.nc"))
+
+
+def chunks(out: Path) -> list[int]:
+    """Numbers of the chunks that are done."""
+    spans = (map(int, file.stem.split("-")) for file in files(out))
+    return [number for first, last in spans for number in range(first, last + 1)]
 
 
 def wait_for_chunks(child, out: Path, number: int) -> None:

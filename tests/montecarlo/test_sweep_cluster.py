@@ -13,6 +13,7 @@ import pytest
 import sweep_children as children
 
 from jaxflow.experiments import sweep
+from jaxflow.montecarlo import writer
 
 distributed = pytest.importorskip("distributed")
 
@@ -52,7 +53,8 @@ def kill_one_at_work(cluster, out, done: list):
         done.append((pid, len(children.chunks(out))))
 
 
-def test_a_worker_is_killed_and_nothing_is_missing(cluster, tmp_path):
+def test_a_worker_is_killed_and_nothing_is_missing(cluster, tmp_path, monkeypatch):
+    monkeypatch.setattr(writer, "EVERY", 0.0)  # so that there is something to be seen at once
     out, killed = tmp_path / "out", []
     killer = threading.Thread(target=kill_one_at_work, args=(cluster, out, killed))
     killer.start()

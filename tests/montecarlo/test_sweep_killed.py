@@ -107,14 +107,14 @@ def test_interrupted_without_room_and_resumed_it_has_the_same_bits(folder, spec,
     children.signal(child, signal.SIGINT)
     printed = out.with_suffix(".txt").read_text()
     assert child.exitcode == 1 and "the same command goes on where it stopped" in printed
-    before = {path: path.read_bytes() for path in children.chunks(out)}
+    before = {path: path.read_bytes() for path in children.files(out)}
 
     child = children.start(spec, out, largest_file=4096)
     child.join()
     printed = out.with_suffix(".txt").read_text()
     assert child.exitcode == 2 and "Traceback" not in printed
-    assert "File too large. All finished chunks are intact" in printed
-    assert {path: path.read_bytes() for path in children.chunks(out)} == before
+    assert "File too large. All that was written before is intact" in printed
+    assert {path: path.read_bytes() for path in children.files(out)} == before
     assert not list(out.rglob("*.part"))
 
     children.finish(spec, out)

@@ -63,6 +63,8 @@ REFUSED = {
     ),
     "zero row": (spec(data=[GIVEN | {"x": [[0, 0], [1, 1]]}]), "data 'mine', x: got a zero row"),
     "ragged x": (spec(data=[GIVEN | {"x": [[1.0], [1, 1]]}]), "data 'mine', x: got"),
+    "x in one row": (spec(data=[GIVEN | {"x": [1.0, 2.0]}]), "data[0].x: got [1.0, 2.0], wanted a"),
+    "no x": (spec(data=[GIVEN | {"x": []}]), "data[0].x: got [], wanted a list of rows"),
     "x of words": (spec(data=[GIVEN | {"x": [["a"]]}]), "data[0].x: got 'a'"),
     "rtol": (spec(solver={"rtol": 0.5}), "solver.rtol: got 0.5, wanted between"),
     "rtol text": (spec(solver={"rtol": "small"}), "solver.rtol: got 'small'"),
@@ -170,6 +172,29 @@ def test_a_specification_says_itself_in_full():
 def test_the_specification_of_the_examples():
     plan = Plan(spec_of(EXAMPLE))
     assert plan.runs == (2 * 4 + 1) * 2 * 3 * 32 and len(plan.blocks) == 6
+
+
+KEEP_ALL = {"keep": {"trajectories": ["a", "w"], "times": 101}}
+LARGE = {"data": [{"family": "gaussian teacher", "n": 50, "d": 100, "neurons": 3, "draws": 9}]}
+
+
+@pytest.mark.parametrize(
+    "changes, chunk, batch",
+    [
+        ({}, 512, 32),
+        ({"output": {"batch": 3}}, 510, 3),
+        ({"output": {"batch": 600}}, 600, 600),
+        ({"output": {"chunk": 7}}, 7, 7),
+        (LARGE | {"runs": {"width": [5, 400]}}, 160, 32),  # 8 · (400 · 102 + 50 · 101 + 8) bytes
+        (KEEP_ALL | {"runs": {"width": 1000}}, 32, 32),
+    ],
+)
+def test_a_chunk_not_said_is_of_whole_batches_and_fits_into_the_memory(changes, chunk, batch):
+    tables = spec(**changes)
+    tables["output"] = changes.get("output", {})
+    checked = spec_of(tables)
+    assert (checked.chunk, checked.batch) == (chunk, batch)
+    assert spec_of(checked.as_dict()) == checked
 
 
 def test_every_run_is_in_one_chunk_and_the_product_is_complete():

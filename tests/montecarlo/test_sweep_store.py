@@ -15,7 +15,7 @@ from sweep_stub import ends_of, spec
 import jaxflow
 from jaxflow.experiments import SweepReport, sweep
 from jaxflow.flow.status import Status
-from jaxflow.montecarlo import chunk_file
+from jaxflow.montecarlo import chunk_file, chunk_names, writer
 from jaxflow.montecarlo.plan import Plan
 from jaxflow.montecarlo.spec import spec_of
 from jaxflow.montecarlo.starts import networks
@@ -35,8 +35,14 @@ def runs(finished):
     return jaxflow.open_sweep(finished.path)
 
 
-def chunks(path):
+def files(path):
     return sorted(path.rglob("*.nc"))
+
+
+def chunks(path):
+    """Numbers of the chunks that are done."""
+    done = set(range(Store.open(path).plan.chunks)) - set(Store.open(path).missing())
+    return sorted(done)
 
 
 def test_every_run_is_where_it_belongs(runs):
@@ -69,11 +75,13 @@ def test_names_units_settings_versions(runs):
     assert json.loads(runs.attrs["specification"])["runs"]["seeds"] == {"first": 7, "count": 5}
 
 
-def test_any_one_chunk_is_a_common_file(finished):
-    with xr.open_dataset(chunks(finished.path)[2], engine="h5netcdf") as chunk:
-        assert chunk.loss.dims == ("run",) and chunk.loss.attrs["units"] == "1"
-        assert chunk.attrs["version_jax"] == jax.__version__
-        assert chunk.attrs["data"] == "toy" and chunk.attrs["width"] == 3
+def test_any_one_file_is_a_common_one(finished):
+    with xr.open_dataset(files(finished.path)[0], engine="h5netcdf") as part:
+        assert part.loss.dims == ("run",) and part.loss.attrs["units"] == "1"
+        assert part.attrs["version_jax"] == jax.__version__
+        assert part.attrs["data"] == "toy" and part.attrs["width"] == 3
+        first, last = part.attrs["chunks"]
+        assert first == 0 and part.run.size == min(4 * (last + 1), 10)
 
 
 def test_failed_runs_are_kept_and_counted(finished, runs):
@@ -129,8 +137,8 @@ def interrupted_after(number, error=KeyboardInterrupt):
 def test_an_interrupted_sweep_goes_on(finished, runs, tmp_path):
     path = tmp_path / "out"
     part = sweep(spec(path, **KEEP), integrate=interrupted_after(9))
-    before = {file: file.read_bytes() for file in chunks(path)}
-    assert part.interrupted and part.exit_status == 1 and 7 <= len(before) <= 9
+    before = {file: file.read_bytes() for file in files(path)}
+    assert part.interrupted and part.exit_status == 1 and 7 <= len(chunks(path)) <= 9
     assert "Interrupted; the same command goes on where it stopped" in str(part)
     partial = part.open()
     assert int((partial.status != 0).sum()) == part.done
@@ -161,10 +169,11 @@ def test_half_written_chunks_do_not_count_and_are_cleared(finished, runs, tmp_pa
     path = tmp_path / "out"
     sweep(spec(path, **KEEP), integrate=interrupted_after(3))
     store = Store.open(path)
-    missing = next(number for number in range(99) if not store.has(number))
-    left = store.file(missing).with_name(store.file(missing).name + chunk_file.UNFINISHED)
-    left.write_bytes(chunks(path)[0].read_bytes()[:100])
-    assert not store.has(missing)
+    missing = next(store.missing())
+    whole = chunk_names.file_of(path, missing, missing)
+    left = whole.with_name(whole.name + chunk_file.UNFINISHED)
+    left.write_bytes(files(path)[0].read_bytes()[:100])
+    assert next(store.missing()) == missing
     assert sweep(spec(path, **KEEP), integrate=ends_of).open().identical(runs)
     assert not left.exists()
 
@@ -172,31 +181,58 @@ def test_half_written_chunks_do_not_count_and_are_cleared(finished, runs, tmp_pa
 def test_a_full_disk_leaves_nothing_half_written(runs, tmp_path, monkeypatch):
     path, written = tmp_path / "out", []
     fsync = chunk_file.os.fsync
+    monkeypatch.setattr(writer, "EVERY", 0.0)
 
     def full(handle):
         written.append(handle)
-        if len(written) > 20:
+        if len(written) > 10:
             raise OSError(errno.ENOSPC, "No space left on device")
         fsync(handle)
 
     monkeypatch.setattr(chunk_file.os, "fsync", full)
-    with pytest.raises(OSError, match=r"No space left on device\. All finished chunks"):
+    with pytest.raises(OSError, match=r"No space left on device\. All that was written"):
         sweep(spec(path, **KEEP), integrate=ends_of)
     monkeypatch.undo()
-    assert chunks(path) and not list(path.rglob("*.part"))
+    assert files(path) and not list(path.rglob("*.part"))
     assert sweep(spec(path, **KEEP), integrate=ends_of).open().identical(runs)
 
 
-def test_a_damaged_chunk_is_named(finished, tmp_path):
+def test_a_sweep_is_said_to_be_complete_when_it_is_on_the_disk(tmp_path, monkeypatch, capsys):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
     path = tmp_path / "out"
-    sweep(spec(path), integrate=ends_of)
-    chunks(path)[2].write_bytes(b"nothing")
-    with pytest.raises(ValueError, match=r"000000002.nc: damaged .* integrates its 2 runs again"):
+    Store.create_or_continue(path, spec_of(spec()))
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "_check_writable", lambda store: None)
+        patch.setattr("jaxflow.montecarlo.store.put", full)
+        with pytest.raises(OSError, match="make room, and the same command goes on"):
+            sweep(spec(path), integrate=ends_of, show_progress=True)
+    assert "0 of 140 runs" in (said := capsys.readouterr().err) and "complete" not in said
+    assert sweep(spec(path), integrate=ends_of, show_progress=True).complete
+    assert "140 of 140 runs; complete" in capsys.readouterr().err
+
+
+def test_a_damaged_file_is_named(tmp_path):
+    path = tmp_path / "out"
+    sweep(spec(path), integrate=interrupted_after(3))
+    store = Store.open(path)
+    broken = next(store.missing())
+    chunk = store.plan.chunk(broken)
+    file = chunk_names.file_of(path, broken, broken)
+    file.write_bytes(b"nothing")
+    said = rf"{file.name}: damaged .* integrates its {chunk.count} runs again"
+    with pytest.raises(ValueError, match=said):
         jaxflow.open_sweep(path)
-    chunks(path)[2].write_bytes(chunks(path)[3].read_bytes())
-    with pytest.raises(ValueError, match=r"000000002.nc: damaged .*other runs than 8"):
+    file.write_bytes(files(path)[0].read_bytes())
+    with pytest.raises(ValueError, match=rf"damaged .*other runs than {chunk.first_run}"):
         sweep(spec(path), integrate=ends_of)
-    chunks(path)[2].unlink()
+    file.unlink()
+    foreign = chunk_names.file_of(path, 2, 3)
+    foreign.write_bytes(b"nothing")
+    with pytest.raises(ValueError, match=r"000000002-000000003.nc: not .* chunks of one block"):
+        jaxflow.open_sweep(path)
+    foreign.unlink()
     assert sweep(spec(path), integrate=ends_of).complete
 
 
