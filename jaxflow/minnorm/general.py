@@ -24,8 +24,9 @@ CERTIFIED_GAP = 1e-10
 GUESSES = (
     (neurons_in_use, 1e-6, 1e-4),
     (neurons_in_use, 1e-4, 1e-6),
-    (neurons_as_found, 1e-6, 1e-5),
-    (neurons_as_found, 1e-4, 1e-6),
+    (neurons_as_found, 1e-6, 1e-5, 1e-5),
+    (neurons_as_found, 1e-4, 1e-6, 1e-6),
+    (neurons_as_found, 1e-4, 1e-8, 1e-5),
     (neurons_in_use, 1e-9, 1e-4),
 )
 """Ways to tell which neurons of the cone programme are in use, tried in turn until polishing works:

@@ -192,7 +192,7 @@ def neurons_in_use(
 
 
 def neurons_as_found(
-    points, solution: ConeSolution, cells: Cells, share: float, near: float
+    points, solution: ConeSolution, cells: Cells, share: float, near: float, same: float
 ) -> tuple[list[Peak], Float[np.ndarray, " q"]]:
     """The neurons of the cone programme with the cells that it gave them, not the peaks above.
 
@@ -202,7 +202,8 @@ def neurons_as_found(
     Args:
         points, solution, cells: the cone programme and its solution.
         share: a neuron in use has at least this share of the total norm.
-        near: a boundary closer than this counts as touched, a neuron closer than this as the same.
+        near: a boundary closer than this counts as touched,
+        same: and a neuron closer than this as the same.
     """
     size = np.linalg.norm(solution.neurons, axis=1)
     used = np.flatnonzero(size > share * size.sum())
@@ -212,4 +213,4 @@ def neurons_as_found(
         reach = points @ w
         value = sign * float(np.maximum(reach, 0.0) @ solution.beta)
         peaks.append(Peak(w, sign, value, cells.active[i], np.abs(reach) < near))
-    return merged(peaks, size[used], near)
+    return merged(peaks, size[used], same)
