@@ -138,10 +138,11 @@ def run_all(
     runs = networks.exponent.shape[0]
     batch = min(batch, runs)
     own_data = dataset.x.ndim == 3
+    whole = jax.tree.map(np.asarray, (networks, dataset if own_data else None))
     pieces = [np.arange(first, first + batch) % runs for first in range(0, runs, batch)]
 
     def work(piece):
-        part = jax.tree.map(lambda leaf: leaf[piece], (networks, dataset if own_data else None))
+        part = jax.tree.map(lambda leaf: leaf[piece], whole)
         result = integrate_batch(part[0], part[1] if own_data else dataset, settings)
         result = jax.tree.map(np.asarray, result)
         if progress is not None:
