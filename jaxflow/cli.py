@@ -202,7 +202,7 @@ def figures(*names: str, out: Path = Path("."), pdf: bool = False, animate: bool
     ----------
     names
         1 or timeline, 2 or states, 3 or loss, 4 or five-points, 5 or large-start, 6 or
-        principal-plane, 7 or high-dimensional; all by default. 6 and 7 take a minute or two.
+        principal-plane, 7 or high-dimensional; all by default. 6 and 7 take two minutes.
     out
         Folder for the pictures.
     pdf
