@@ -13,7 +13,7 @@ from jaxflow.experiments import replay as replay_run
 from jaxflow.experiments import sweep as sweep_runs
 from jaxflow.experiments import verify as verify_runs
 from jaxflow.experiments.arguments import refuse_values, require_values, writable_folder
-from jaxflow.experiments.background import interruptible
+from jaxflow.experiments.background import interruptible, under_way
 from jaxflow.experiments.cases import DEFAULT_DATASETS, DEFAULT_DATASETS_IN_WORDS
 from jaxflow.experiments.scales import DEFAULT_SCALES
 from jaxflow.flow.settings import DEFAULT_RTOL
@@ -228,6 +228,8 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(app(arguments, result_action="return_value") or 0)
     except (ValueError, OSError) as error:
         print(f"jaxflow: {_in_words(error)}", file=sys.stderr)
+        if under_way():
+            leave_at_once(2)
         sys.exit(2)
     except KeyboardInterrupt as interrupt:
         print("; ".join(["jaxflow: interrupted", *map(str, interrupt.args)]), file=sys.stderr)

@@ -1,11 +1,13 @@
 """Work beside the main thread: order, outcomes, Ctrl-C."""
 
 import signal
+import subprocess
+import sys
 from threading import Event, main_thread
 
 import pytest
 
-from jaxflow.experiments.background import awaited, interruptible, side_by_side
+from jaxflow.experiments.background import awaited, interruptible, side_by_side, under_way
 
 LONG = 60.0
 """Seconds; reached only if something waits that must not."""
@@ -57,5 +59,22 @@ def test_ctrl_c_ends_the_waiting_while_the_call_goes_on():
 
     with pytest.raises(KeyboardInterrupt):
         interruptible(call)
-    assert not release.is_set()
+    assert under_way()
     release.set()
+
+
+LEFT_EARLY = """
+import jax, jax.numpy as jnp
+from jaxflow.experiments.background import side_by_side
+
+def long(x):
+    return jax.lax.fori_loop(0, 3_000_000, lambda i, y: jnp.sin(y) + i, x).block_until_ready()
+
+side_by_side([{"long": lambda: long(jnp.ones(100))}], threads=1)
+print("left")
+"""
+
+
+def test_an_interpreter_that_ends_under_a_compiled_program_ends_well():
+    done = subprocess.run([sys.executable, "-c", LEFT_EARLY], capture_output=True, text=True)
+    assert done.returncode == 0 and done.stdout == "left\n" and not done.stderr

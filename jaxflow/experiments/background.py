@@ -1,7 +1,9 @@
 """Work on threads of its own, so that Ctrl-C is heard while compiled programs run.
 
 A compiled program holds no lock of the interpreter: several run beside each other, and the main
-thread can draw. None can be stopped; after an interrupt it is left alone and ends with the process.
+thread can draw. None can be stopped: after an interrupt it is left alone. The interpreter, which
+must not be taken down under a compiled program, waits for it when it ends; a command that wants to
+leave at once asks `under_way`.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,6 +11,7 @@ from concurrent.futures import Future, wait
 from queue import Empty, SimpleQueue
 from threading import Thread
 from typing import TypeVar
+from weakref import WeakSet
 
 Result = TypeVar("Result")
 Job = tuple[Future, Callable]
@@ -16,6 +19,8 @@ Job = tuple[Future, Callable]
 
 POLL = 0.1
 """Seconds between two looks at what the main thread waits for."""
+
+_threads: WeakSet[Thread] = WeakSet()
 
 
 def side_by_side(
@@ -33,7 +38,9 @@ def side_by_side(
         outcomes |= {name: Future() for name in chain}
         waiting.put([(outcomes[name], call) for name, call in chain.items()])
     for _ in range(min(threads, len(chains))):
-        Thread(target=_work, args=(waiting,), daemon=True).start()
+        thread = Thread(target=_work, args=(waiting,))
+        _threads.add(thread)
+        thread.start()
     return outcomes
 
 
@@ -42,6 +49,11 @@ def awaited(outcome: Future[Result]) -> Result:
     while not outcome.done():
         wait([outcome], timeout=POLL)
     return outcome.result()
+
+
+def under_way() -> bool:
+    """Whether some call is still going on, wanted or not."""
+    return any(thread.is_alive() for thread in _threads)
 
 
 def interruptible(call: Callable[[], Result]) -> Result:
