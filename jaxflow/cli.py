@@ -7,11 +7,13 @@ from typing import Annotated, NoReturn
 
 from cyclopts import App, Parameter
 
-from jaxflow.experiments import SweepReport, replay_sweep
+from jaxflow.experiments import SweepReport, VerifyReport, replay_sweep
 from jaxflow.experiments import figures as paper_figures
 from jaxflow.experiments import replay as replay_run
 from jaxflow.experiments import sweep as sweep_runs
 from jaxflow.experiments import verify as verify_runs
+from jaxflow.experiments.arguments import refuse_values, require_values, writable_folder
+from jaxflow.experiments.background import interruptible, under_way
 from jaxflow.experiments.cases import DEFAULT_DATASETS, DEFAULT_DATASETS_IN_WORDS
 from jaxflow.experiments.scales import DEFAULT_SCALES
 from jaxflow.flow.settings import DEFAULT_RTOL
@@ -23,6 +25,9 @@ app = App(
     suppress_keyboard_interrupt=False,
 )
 """The command `jaxflow`."""
+
+INTERRUPTED = 130
+"""Exit status after Ctrl-C, as shells have it."""
 
 Datasets = Annotated[
     tuple[str, ...],
@@ -52,7 +57,7 @@ def verify(
 
     Prints a table for each kind, writes jaxflow-verify.nc and jaxflow-verify.png, and exits with 0
     if every run on orthogonal inputs that can be judged ends where the theory says and no end has
-    a norm below the certified bound, with 1 if not.
+    a norm below the certified bound, with 1 if not. Ctrl-C ends it with what was finished by then.
 
     Parameters
     ----------
@@ -70,12 +75,13 @@ def verify(
     out
         Folder for the result file and the picture.
     """
+    folder = writable_folder(out)
     report = verify_runs(
         dataset, seeds=seeds, scales=scale, width=width, rtol=rtol, show_progress=True
     )
     print(report)
-    print("Written:", *report.save(out))
-    return report.exit_status
+    print("Written:", *report.save(folder))
+    return _status(report)
 
 
 @app.command
@@ -91,7 +97,7 @@ def sweep(
 
     Results go to a folder, chunk by chunk, each as a whole; after an interrupt, a kill or a full
     disk the same command goes on where it stopped. Ends with a table and a picture, and with exit
-    status 0 if every run is done, 1 if not.
+    status 0 if every run is done, 1 if not, 130 after Ctrl-C.
 
     Parameters
     ----------
@@ -125,8 +131,13 @@ def summary(sweep: Path, /) -> int:
 def _shown(report: SweepReport) -> int:
     print(report)
     print("Written:", report.draw(report.path / "summary.png"))
+    return _status(report)
+
+
+def _status(report: SweepReport | VerifyReport) -> int:
+    """The exit status; after an interrupt, leaves with runs still under way."""
     if report.interrupted:
-        leave_at_once(report.exit_status)
+        leave_at_once(INTERRUPTED)
     return report.exit_status
 
 
@@ -169,15 +180,17 @@ def replay(
     """
     named = {"--dataset": dataset, "--seed": seed, "--scale": scale}
     if sweep is not None:
-        _require({"--run": run})
-        _refuse({**named, "--width": width}, "a sweep knows its runs by their number")
-        again = replay_sweep(sweep, run)
+        require_values({"--run": run})
+        refuse_values({**named, "--width": width}, "a sweep knows its runs by their number")
+        again = interruptible(lambda: replay_sweep(sweep, run))
         print(again)
         print("Written:", again.plot(picture))
         return 0
-    _refuse({"--run": run}, "it needs the folder of a sweep before it")
-    _require(named)
-    print(replay_run(dataset, seed=seed, scale=scale, width=width, rtol=rtol))
+    refuse_values({"--run": run}, "it needs the folder of a sweep before it")
+    require_values(named)
+    print(
+        interruptible(lambda: replay_run(dataset, seed=seed, scale=scale, width=width, rtol=rtol))
+    )
     return 0
 
 
@@ -189,7 +202,7 @@ def figures(*names: str, out: Path = Path("."), pdf: bool = False, animate: bool
     ----------
     names
         1 or timeline, 2 or states, 3 or loss, 4 or five-points, 5 or large-start, 6 or
-        principal-plane, 7 or high-dimensional; all by default. 6 and 7 take a minute or two.
+        principal-plane, 7 or high-dimensional; all by default. 6 and 7 take two minutes.
     out
         Folder for the pictures.
     pdf
@@ -198,21 +211,14 @@ def figures(*names: str, out: Path = Path("."), pdf: bool = False, animate: bool
         Write a GIF of figures 2 and 6 besides.
     """
     drawings = paper_figures(names, out=out, pdf=pdf, animate=animate, show_progress=True)
-    for drawing in drawings:
-        print(drawing, flush=True)
+    drawn = 0
+    try:
+        for drawing in drawings:
+            print(drawing, flush=True)
+            drawn += 1
+    except KeyboardInterrupt as interrupt:
+        raise KeyboardInterrupt(f"figures drawn: {drawn}, in the folder {out}") from interrupt
     return 0
-
-
-def _require(options: dict) -> None:
-    missing = [name for name, value in options.items() if value is None]
-    if missing:
-        raise ValueError(f"{', '.join(missing)}: missing, wanted a value")
-
-
-def _refuse(options: dict, reason: str) -> None:
-    for name, value in options.items():
-        if value is not None:
-            raise ValueError(f"{name}: got {value!r}, wanted none: {reason}")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -221,11 +227,20 @@ def main(arguments: list[str] | None = None) -> None:
     try:
         sys.exit(app(arguments, result_action="return_value") or 0)
     except (ValueError, OSError) as error:
-        print(f"jaxflow: {error}", file=sys.stderr)
+        print(f"jaxflow: {_in_words(error)}", file=sys.stderr)
+        if under_way():
+            leave_at_once(2)
         sys.exit(2)
-    except KeyboardInterrupt:
-        print("jaxflow: interrupted", file=sys.stderr)
-        leave_at_once(130)
+    except KeyboardInterrupt as interrupt:
+        print("; ".join(["jaxflow: interrupted", *map(str, interrupt.args)]), file=sys.stderr)
+        leave_at_once(INTERRUPTED)
+
+
+def _in_words(error: Exception) -> str:
+    """The message, without the number that the system has for it."""
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return str(error)
 
 
 def leave_at_once(status: int) -> NoReturn:

@@ -14,10 +14,12 @@ from PIL import Image
 import jaxflow
 from jaxflow import cli
 from jaxflow.experiments import figures
-from jaxflow.experiments.figures import FIGURES, figure_named, writable_folder
+from jaxflow.experiments.arguments import writable_folder
+from jaxflow.experiments.figures import FIGURES, figure_named
 from jaxflow.experiments.paper_runs import PaperRuns, Sizes
 from jaxflow.plots.figure_states import film_states, kinks_and_heights, values
 from jaxflow.plots.figure_timeline import phase_spans
+from jaxflow.plots.sheet import whole
 from jaxflow.theory import single_datum_trajectory
 
 
@@ -99,6 +101,20 @@ def test_pdf_and_names(runs, tmp_path):
     assert [figure_named(f.number) for f in FIGURES] == [figure_named(f.name) for f in FIGURES]
 
 
+def test_figures_of_the_longest_run_come_last(runs, tmp_path):
+    drawn = [drawing.number for drawing in figures([7, 2, 6, 1], out=tmp_path, runs=runs)]
+    assert drawn == [2, 1, 7, 6]
+
+
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "figure.png"
+    path.write_bytes(b"before")
+    with pytest.raises(KeyboardInterrupt), whole(path) as unfinished:
+        unfinished.write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert path.read_bytes() == b"before" and list(tmp_path.iterdir()) == [path]
+
+
 def test_refusals_come_before_any_run(tmp_path):
     with pytest.raises(ValueError, match=r"figure: got 'stats'.*did you mean 'states'"):
         figures(["stats"], out=tmp_path)
@@ -119,8 +135,8 @@ def test_an_interrupt_leaves_at_once(monkeypatch, capsys):
     monkeypatch.setattr(cli, "paper_figures", lambda *names, **options: iter(interrupted()))
 
     def interrupted():
+        yield "Figure 3"
         raise KeyboardInterrupt
-        yield
 
-    cli.main(["figures", "loss"])
-    assert left == [130] and "interrupted" in capsys.readouterr().err
+    cli.main(["figures", "loss", "4"])
+    assert left == [130] and "interrupted; figures drawn: 1" in capsys.readouterr().err

@@ -84,8 +84,10 @@ class Phases:
         text = (
             f"  plateau {number}    t = {here.time_in:.6g} to {end}: loss {here.loss_measured:.6g} "
             f"(predicted {here.loss:.6g}), distance {here.distance:.2g}, Morse index "
-            f"{here.morse_index}, rates off by {here.rate_error:.1g}"
+            f"{here.morse_index}"
         )
+        if np.isfinite(here.rate_error):
+            text += f", rates off by {here.rate_error:.1g}"
         if number < len(self.exit_times):
             fits = np.flatnonzero(self.timeline.fitted[number]).tolist()
             text += (

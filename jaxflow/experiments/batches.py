@@ -72,7 +72,8 @@ def integrate_all(
     """Integrate everything and yield each batch as it is finished.
 
     The first batch of every shape goes ahead, so that each program is compiled once and different
-    programs at the same time. When the consumer stops, batches not yet begun are dropped.
+    programs at the same time. When the consumer stops, batches not yet begun are dropped, and those
+    under way are left alone.
     """
     groups = batches_of(cases, len(seeds), len(log_scales))
 
@@ -87,7 +88,7 @@ def integrate_all(
             for done in as_completed([pool.submit(work, batch) for batch in wave]):
                 yield done.result()
     finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+        pool.shutdown(wait=False, cancel_futures=True)
 
 
 def initialise(

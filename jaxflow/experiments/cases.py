@@ -10,6 +10,7 @@ from jaxtyping import Array
 
 from jaxflow import datasets, init
 from jaxflow.dataset import Dataset
+from jaxflow.experiments.arguments import hint
 from jaxflow.minnorm import Interpolator, minimum_variation_norm
 from jaxflow.network import ReluNetwork
 from jaxflow.validation import positive_integer
@@ -19,6 +20,8 @@ TEACHER_WIDTH = 6
 """Neurons of the network that labels Gaussian inputs, as in Figures 6 and 7 of arXiv 2206.00939."""
 ON_THE_LINE = {"five-points": datasets.five_points, "three-points": datasets.three_points}
 """Data with a bias coordinate that are not orthogonal."""
+LABELS = ("toy", *ON_THE_LINE, "orthogonal-10-20-0", "gaussian-8-8-0")
+"""One label of each kind."""
 DEFAULT_DATASETS = (
     "toy",
     *(f"orthogonal-6-6-{number}" for number in range(15)),
@@ -100,6 +103,7 @@ def _random(label: str) -> Dataset:
             f"dataset: got {label!r}, wanted 'toy', 'five-points', 'three-points', "
             f"'orthogonal-n-d-number' such as 'orthogonal-10-20-0', 'gaussian-n-d-number' such as "
             f"'gaussian-8-8-0', or from Python a jaxflow.Dataset(x, y)"
+            f"{hint(str(label), LABELS)}"
         )
     n, d, number = map(int, found.groups()[1:])
     key = jax.random.key(number)

@@ -111,5 +111,8 @@ def _legend() -> str:
 def _summary(report: VerifyReport) -> str:
     words = report.ends.minimality.values
     counts = ", ".join(f"{int(np.sum(words == verdict))} {verdict}" for verdict in VERDICTS)
-    lead = "Interrupted: of" if report.interrupted else "Of"
-    return f"{lead} {words.size} ends on inputs that are not orthogonal: {counts}."
+    ends = f"{words.size} ends on inputs that are not orthogonal"
+    if report.interrupted:
+        done = int(np.sum(words != Minimality.not_run))
+        return f"Interrupted: {done} of {ends} were reached: {counts}."
+    return f"Of {ends}: {counts}."

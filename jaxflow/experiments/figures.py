@@ -1,32 +1,19 @@
 """The figures of arXiv 2206.00939, drawn from this library's own runs."""
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import partial
 from pathlib import Path
 
-import numpy as np
-from matplotlib.figure import Figure
+from jaxflow.experiments.arguments import hint, writable_folder
+from jaxflow.experiments.background import awaited, side_by_side
+from jaxflow.experiments.paper_figures import FIGURES, PaperFigure
+from jaxflow.experiments.paper_runs import SIDE_BY_SIDE, TITLES, PaperRuns
+from jaxflow.experiments.progress import Board
+from jaxflow.plots.sheet import save
 
-from jaxflow.analysis.phases import LEFT
-from jaxflow.experiments.paper_runs import PaperRuns
-from jaxflow.experiments.progress import interruptible, working
-from jaxflow.minnorm import minimum_variation_norm
-from jaxflow.plots.figure_five_points import draw_five_points
-from jaxflow.plots.figure_high_dimensional import draw_high_dimensional, film_principal_plane
-from jaxflow.plots.figure_loss import draw_loss_profile
-from jaxflow.plots.figure_states import draw_states, film_states
-from jaxflow.plots.figure_timeline import draw_timeline, phase_spans
-from jaxflow.plots.principal_plane import draw_principal_plane, explained_variance
-from jaxflow.plots.sheet import ITERATION, save
-from jaxflow.theory import timeline
-
-SMALL_TIMES = (0.0, 0.06, 0.14, 0.3, 1.0)
-LARGE_TIMES = (0.0, 0.01, 0.05, 0.2, 1.0)
-"""Moments of Figures 4 and 5, as shares of the whole run."""
-PLANE_TIMES = (0.0, 0.1, 0.2, 0.3, 0.5, 1.0)
+THREADS = 2
+"""Runs under way at a time; each keeps one core busy."""
 
 
 @dataclass(frozen=True)
@@ -43,17 +30,6 @@ class Drawing:
         return f"Figure {self.number} ({self.name}): {', '.join(map(str, self.paths))}\n{rows}"
 
 
-@dataclass(frozen=True)
-class PaperFigure:
-    """How to draw a figure, to say its numbers, and to animate it where that makes sense."""
-
-    number: int
-    name: str
-    draw: Callable[[PaperRuns], Figure]
-    numbers: Callable[[PaperRuns], list[str]]
-    film: Callable[[PaperRuns, Path], Path] | None = None
-
-
 def figures(
     names: Sequence[str | int] = (),
     *,
@@ -65,6 +41,9 @@ def figures(
 ) -> Iterator[Drawing]:
     """Draw figures of arXiv 2206.00939 one by one.
 
+    Their runs are integrated in the background, two at a time; figures are drawn on the thread of
+    the caller, in the order given, but those of the longest run last.
+
     Args:
         names: numbers 1 to 7 or names, as in `FIGURES`; none for all.
         out: folder, made if it is not there.
@@ -74,23 +53,65 @@ def figures(
         show_progress: say on the terminal what is being done.
 
     Returns:
-        An iterator of a `Drawing` for each; every run is integrated when first needed.
+        An iterator of a `Drawing` for each; runs begin with the first one asked for. After an
+        interrupt (Ctrl-C) the figures drawn so far are complete files.
 
     Raises:
         ValueError: an unknown name, or a folder that cannot be written to; at once.
     """
-    chosen = [figure_named(name) for name in names] or list(FIGURES)
+    chosen = list(dict.fromkeys(figure_named(name) for name in names)) or list(FIGURES)
     folder = writable_folder(out)
-    draw = partial(_drawn, folder=folder, pdf=pdf, animate=animate, runs=runs or PaperRuns())
-    return (_at_work(each, draw, show_progress) for each in dict.fromkeys(chosen))
+    draw = partial(_drawn, folder=folder, pdf=pdf, animate=animate)
+    return _one_by_one(_longest_last(chosen), runs or PaperRuns(), draw, show_progress)
 
 
-def _at_work(figure: PaperFigure, draw: Callable, visible: bool) -> Drawing:
-    with working(f"figure {figure.number}, {figure.name}", visible):
-        return interruptible(lambda: draw(figure))
+def _longest_last(chosen: list[PaperFigure]) -> list[PaperFigure]:
+    return sorted(chosen, key=lambda figure: figure.run in SIDE_BY_SIDE[0])
 
 
-def _drawn(figure: PaperFigure, folder: Path, pdf: bool, animate: bool, runs: PaperRuns) -> Drawing:
+def _one_by_one(
+    chosen: list[PaperFigure], runs: PaperRuns, draw: Callable, visible: bool
+) -> Iterator[Drawing]:
+    """Begin the runs, and draw each figure as soon as its run is there."""
+    board = Board(_titles(chosen), visible)
+    outcomes = side_by_side(_chains(chosen, runs, board), THREADS)
+    try:
+        for figure in chosen:
+            with board:
+                awaited(outcomes[figure.run])
+                with board.line(figure.name):
+                    drawing = draw(figure, runs)
+            yield drawing
+    finally:
+        for outcome in outcomes.values():
+            outcome.cancel()
+
+
+def _titles(chosen: list[PaperFigure]) -> dict[str, str]:
+    """What the terminal says of each run and of each drawing."""
+    users = {
+        run: ", ".join(str(figure.number) for figure in chosen if figure.run == run)
+        for run in dict.fromkeys(figure.run for figure in chosen)
+    }
+    return {
+        **{run: f"integrating {TITLES[run]}, for figure {used}" for run, used in users.items()},
+        **{figure.name: f"drawing figure {figure.number}" for figure in chosen},
+    }
+
+
+def _chains(chosen: list[PaperFigure], runs: PaperRuns, board: Board) -> list[dict[str, Callable]]:
+    """The runs that are needed, as `side_by_side` takes them."""
+
+    def integrate(name: str) -> None:
+        with board.line(name):
+            getattr(runs, name)
+
+    needed = {figure.run for figure in chosen}
+    chains = [[name for name in chain if name in needed] for chain in SIDE_BY_SIDE]
+    return [{name: partial(integrate, name) for name in chain} for chain in chains if chain]
+
+
+def _drawn(figure: PaperFigure, runs: PaperRuns, folder: Path, pdf: bool, animate: bool) -> Drawing:
     stem = folder / f"figure{figure.number}-{figure.name}"
     paths = [save(figure.draw(runs), stem.with_suffix(".pdf" if pdf else ".png"))]
     if animate and figure.film is not None:
@@ -109,164 +130,5 @@ def figure_named(name: str | int) -> PaperFigure:
         if wanted in (str(figure.number), figure.name):
             return figure
     known = [figure.name for figure in FIGURES]
-    near = get_close_matches(wanted, known, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
     listed = ", ".join(f"{figure.number} or {figure.name}" for figure in FIGURES)
-    raise ValueError(f"figure: got {name!r}, wanted one of {listed}{hint}")
-
-
-def writable_folder(out: str | Path) -> Path:
-    """Make a folder if need be and try to write there.
-
-    Raises:
-        ValueError: if that is not possible.
-    """
-    folder = Path(out)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError as error:
-        raise ValueError(
-            f"out: got {str(out)!r}, wanted a folder that can be written to ({error.strerror})"
-        ) from error
-
-
-def _timeline_numbers(runs: PaperRuns) -> list[str]:
-    report = runs.toy_phases
-    rows = [
-        f"t = {span.begin:8.4f} to {span.end:8.4f}  {' '.join(span.name.split())}"
-        for span in phase_spans(report)
-    ]
-    found = report.alignment
-    last, predicted = np.nanmax(found.measured), np.nanmax(found.predicted)
-    return [
-        *rows,
-        f"last neuron within {found.wanted:g} rad of its limit: t = {last:.6f}, "
-        f"predicted {predicted:.6f}",
-    ]
-
-
-def _moments(runs: PaperRuns) -> list[tuple[float, str]]:
-    """Times of Figure 2, from the phases of the run."""
-    spans = phase_spans(runs.toy_phases)
-    half = runs.toy_phases.exit_times
-    moments = [(0.0, "start"), (spans[0].end, "aligned")]
-    for number, time in enumerate(half):
-        moments.append((float(time), "fitting"))
-        if number + 1 < len(half):
-            waiting = spans[2 * number + 3]
-            moments.append(((waiting.begin + waiting.end) / 2, f"saddle {number + 2}"))
-    return [*moments, (float(runs.toy.ts[-1]), "end")]
-
-
-def _state_numbers(runs: PaperRuns) -> list[str]:
-    return [*_end(runs.toy, runs.toy_data), f"changes of activation: {len(runs.toy.events)}"]
-
-
-def _leaving(runs: PaperRuns) -> np.ndarray:
-    """Predicted times at which a hundredth of each birth is fitted."""
-    return timeline(runs.toy_start, runs.toy_data, fraction=LEFT).exit_times
-
-
-def _loss_numbers(runs: PaperRuns) -> list[str]:
-    report = runs.toy_phases
-    rows = ["             left (1 % fitted)             half fitted                  iteration"]
-    said = ["the paper: about 5000", "the paper: about 11000"]
-    plateaus = report.plateaus[: len(report.exit_times)]
-    for number, (here, early) in enumerate(zip(plateaus, _leaving(runs), strict=True)):
-        half, late = report.exit_times[number], report.timeline.exit_times[number]
-        rows.append(
-            f"saddle {number + 1}  t = {here.time_out:.6f} ({early:.6f})  t = {half:.6f} "
-            f"({late:.6f})  {here.time_out / ITERATION:.0f} to {half / ITERATION:.0f} "
-            f"({said[number] if number < len(said) else 'not in the paper'})"
-        )
-    return [
-        *rows,
-        "in parentheses: predicted from the initialisation",
-        *_end(runs.toy, runs.toy_data),
-    ]
-
-
-def _end(run, dataset) -> list[str]:
-    """Final loss and norm beside the minimum."""
-    norm, least = float(run.final.variation_norm()), float(minimum_variation_norm(dataset).value)
-    return [
-        f"end at t = {float(run.end_time):g}: {run.status}, loss {float(run.loss[-1]):.3g}",
-        f"variation norm {norm:.9g}, certified minimum {least:.9g}, ratio {norm / least:.6f}",
-    ]
-
-
-def _five_numbers(run, dataset) -> list[str]:
-    first, last = run.network(0), run.final
-    moved = np.sqrt(
-        np.sum((np.asarray(last.w) - np.asarray(first.w)) ** 2)
-        + np.sum((np.asarray(last.a) - np.asarray(first.a)) ** 2)
-    )
-    size = np.sqrt(np.sum(np.asarray(first.w) ** 2) + np.sum(np.asarray(first.a) ** 2))
-    kinds, numbers = np.unique(run.events.kind, return_counts=True)
-    events = ", ".join(f"{count} {kind}" for kind, count in zip(kinds, numbers, strict=True))
-    return [
-        *_end(run, dataset),
-        f"weights move by {moved / size:.3g} times their size at the start",
-        f"changes of activation: {events or 'none'}",
-    ]
-
-
-def _five(run, dataset, shares, log_loss: bool) -> Figure:
-    times = [share * float(run.ts[-1]) for share in shares]
-    return draw_five_points(run, dataset, times, log_loss=log_loss)
-
-
-def _high_numbers(runs: PaperRuns) -> list[str]:
-    run = runs.high
-    sizes = np.abs(np.asarray(run.final.a))
-    shares = ", ".join(f"{share:.3f}" for share in explained_variance(run)[:4])
-    return [
-        f"end at t = {float(run.end_time):g}: {run.status}, loss {float(run.loss[-1]):.3g}",
-        f"changes of activation: {len(run.events)}",
-        f"neurons larger than 1 % of the largest: {np.sum(sizes > 0.01 * sizes.max())}",
-        f"explained variance: {shares}, …",
-    ]
-
-
-def _plane(runs: PaperRuns) -> Figure:
-    return draw_principal_plane(runs.high, [runs.sizes.high_end * share for share in PLANE_TIMES])
-
-
-FIGURES = (
-    PaperFigure(1, "timeline", lambda runs: draw_timeline(runs.toy_phases), _timeline_numbers),
-    PaperFigure(
-        2,
-        "states",
-        lambda runs: draw_states(runs.toy, runs.toy_data, _moments(runs)),
-        _state_numbers,
-        lambda runs, path: film_states(runs.toy, runs.toy_data, path),
-    ),
-    PaperFigure(
-        3, "loss", lambda runs: draw_loss_profile(runs.toy_phases, _leaving(runs)), _loss_numbers
-    ),
-    PaperFigure(
-        4,
-        "five-points",
-        lambda runs: _five(runs.small, runs.five_data, SMALL_TIMES, log_loss=False),
-        lambda runs: _five_numbers(runs.small, runs.five_data),
-    ),
-    PaperFigure(
-        5,
-        "large-start",
-        lambda runs: _five(runs.large, runs.five_data, LARGE_TIMES, log_loss=True),
-        lambda runs: _five_numbers(runs.large, runs.five_data),
-    ),
-    PaperFigure(
-        6,
-        "principal-plane",
-        _plane,
-        _high_numbers,
-        lambda runs, path: film_principal_plane(runs.high, path),
-    ),
-    PaperFigure(
-        7, "high-dimensional", lambda runs: draw_high_dimensional(runs.high), _high_numbers
-    ),
-)
-"""All figures: number, name, drawing."""
+    raise ValueError(f"figure: got {name!r}, wanted one of {listed}{hint(wanted, known)}")

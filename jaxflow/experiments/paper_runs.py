@@ -17,6 +17,17 @@ from jaxflow.network import ReluNetwork
 SAVES = 256
 """Save times of the runs on the line; the report of phases uses as many, and the same program."""
 
+SIDE_BY_SIDE = (("high",), ("toy_phases",), ("small", "large"))
+"""Runs by the programs that they share, the longest first: those of one program follow each other,
+different ones go beside each other."""
+TITLES = {
+    "toy_phases": "two orthogonal points",
+    "small": "five points from a small start",
+    "large": "five points from a large start",
+    "high": "the high-dimensional run",
+}
+"""The same in words."""
+
 
 @dataclass(frozen=True)
 class Sizes:
@@ -36,7 +47,7 @@ class Sizes:
     high_width: int = 200
     high_scale: float = 1e-20
     high_end: float = 400.0
-    high_saves: int = 81
+    high_saves: int = 201
 
 
 class PaperRuns:
@@ -60,7 +71,8 @@ class PaperRuns:
     def toy(self) -> Trajectory:
         """Figures 1 to 3."""
         ts = np.linspace(0, self.sizes.toy_end, SAVES)
-        return gradient_flow(self.toy_start, self.toy_data, ts)
+        unnamed = Dataset(self.toy_data.x, self.toy_data.y)  # as in the report: one program
+        return gradient_flow(self.toy_start, unnamed, ts)
 
     @cached_property
     def toy_phases(self) -> Phases:

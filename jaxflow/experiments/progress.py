@@ -1,13 +1,17 @@
-"""What the terminal shows while runs are being integrated, and Ctrl-C during a compiled one."""
+"""What the terminal shows while runs are being integrated."""
 
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from threading import Thread
-from typing import TypeVar
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 
 
 @contextmanager
@@ -29,35 +33,35 @@ def progress_bar(total: int, visible: bool) -> Iterator[Callable[[int], None]]:
         yield finished
 
 
-@contextmanager
-def working(what: str, visible: bool) -> Iterator[None]:
-    """Say what is being done until it is done."""
-    console = Console(stderr=True)
-    if not (visible and console.is_terminal):
-        yield
-        return
-    with console.status(what):
-        yield
+class Board:
+    """A line for each piece of work under way, with the time it has taken; on a terminal only.
 
-
-Result = TypeVar("Result")
-
-
-def interruptible(call: Callable[[], Result]) -> Result:
-    """Call on another thread and wait, so that Ctrl-C is heard while a compiled program runs.
-
-    After an interrupt the other thread is left alone; it ends with the process.
+    Drawn while used as a context, and cleared after it, so that results can be printed between.
     """
-    outcome: Future = Future()
 
-    def work() -> None:
+    def __init__(self, titles: Mapping[str, str], visible: bool):
+        console = Console(stderr=True)
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        hidden = not (visible and console.is_terminal)
+        self._bar = Progress(*columns, console=console, disable=hidden, transient=True)
+        self._tasks = {
+            name: self._bar.add_task(title, start=False, total=None, visible=False)
+            for name, title in titles.items()
+        }
+
+    def __enter__(self) -> "Board":
+        self._bar.start()
+        return self
+
+    def __exit__(self, *problem) -> None:
+        self._bar.stop()
+
+    @contextmanager
+    def line(self, name: str) -> Iterator[None]:
+        """Show the line of this name; may be used on any thread."""
+        self._bar.start_task(self._tasks[name])
+        self._bar.update(self._tasks[name], visible=True)
         try:
-            outcome.set_result(call())
-        except BaseException as error:
-            outcome.set_exception(error)
-
-    thread = Thread(target=work, daemon=True)
-    thread.start()
-    while thread.is_alive():
-        thread.join(0.1)
-    return outcome.result()
+            yield
+        finally:
+            self._bar.update(self._tasks[name], visible=False)

@@ -6,6 +6,7 @@ theorem does, and the job reports whether the end is of minimum variation norm.
 Source: arXiv 2206.00939, Theorem 1.
 """
 
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -111,8 +112,8 @@ def _part(cases: list[Case], known: Callable, design: Design, settings: Settings
 def _integrated(parts: list[Part], design: Design, integrate: Integrate, visible: bool) -> bool:
     """Integrate everything; whether that was not interrupted."""
     total = sum(part.measured.size for part in parts)
-    with progress_bar(total, visible) as finished:
-        try:
+    try:
+        with progress_bar(total, visible) as finished:
             for part in parts:
                 work = integrate_all(
                     part.cases, design.seeds, design.logs, part.settings, integrate
@@ -120,6 +121,8 @@ def _integrated(parts: list[Part], design: Design, integrate: Integrate, visible
                 for batch, ends in work:
                     part.measured.record(batch, ends)
                     finished(sum(part.measured.done for part in parts))
-        except KeyboardInterrupt:
-            return False
+    except KeyboardInterrupt:
+        if visible:
+            print("interrupted; what was finished is judged and written", file=sys.stderr)
+        return False
     return True

@@ -54,7 +54,7 @@ def draw_marked_loss(axes: Axes, run: Trajectory, indices: list[int], log_loss: 
         )  # fmt: skip
     axes.set(xlabel="time t", ylabel="loss", xlim=(0, t[-1]))
     if log_loss:
-        axes.set_yscale("log")
+        axes.set(yscale="log", ylim=(None, 5 * np.nanmax(loss)))
     else:
         axes.set_ylim(0, 1.12 * np.nanmax(loss))
     axes.set_title(f"loss; {t[-1] / ITERATION:,.0f} iterations of step 0.002", fontsize=10)

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from jaxflow.flow.trajectory import Trajectory
+from jaxflow.plots.figure_states import spread
 from jaxflow.plots.principal_plane import draw_neurons, explained_variance, principal_plane
 from jaxflow.plots.sheet import MEASURED, PREDICTED, film, sheet
 
@@ -33,20 +34,21 @@ def draw_high_dimensional(run: Trajectory) -> Figure:
     directions = np.arange(1, len(shares) + 1)
     variance.bar(directions, shares, color=MEASURED)
     variance.set_xticks(directions)
-    variance.set(xlabel="principal direction of the final network", ylabel="share of weight")
+    variance.set(xlabel="principal direction of the final network", ylabel="explained variance")
     return figure
 
 
-def film_principal_plane(run: Trajectory, path: Path) -> Path:
+def film_principal_plane(run: Trajectory, path: Path, frames: int = 101) -> Path:
     """A GIF of the neurons in the principal plane through the whole run."""
     figure = sheet(4.6, 5.0)
     axes = figure.add_subplot(projection="polar")
     plane, _ = principal_plane(run)
-    loss = np.asarray(run.loss)
+    loss, indices = np.asarray(run.loss), spread(run, frames)
 
     def draw(frame: int) -> None:
         axes.clear()
-        draw_neurons(axes, run, frame, plane)
-        axes.set_title(f"t = {float(run.ts[frame]):.4g}   loss {loss[frame]:.3g}", fontsize=11)
+        index = int(indices[frame])
+        draw_neurons(axes, run, index, plane)
+        axes.set_title(f"t = {float(run.ts[index]):.4g}   loss {loss[index]:.3g}", fontsize=11)
 
-    return film(figure, draw, run.ts.shape[0], path)
+    return film(figure, draw, len(indices), path)

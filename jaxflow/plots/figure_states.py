@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -52,8 +52,7 @@ def film_states(run: Trajectory, dataset: Dataset, path: Path, frames: int = 120
     figure = sheet(5.2, 3.9)
     axes = figure.add_subplot()
     twin = axes.twinx()
-    indices = np.unique(np.linspace(0, run.ts.shape[0] - 1, frames).round().astype(int))
-    loss = np.asarray(run.loss)
+    loss, indices = np.asarray(run.loss), spread(run, frames)
 
     def draw(frame: int) -> None:
         axes.clear()
@@ -121,6 +120,11 @@ def kinks_and_heights(
 def nearest(run: Trajectory, time: float) -> int:
     """Index of the save time nearest to a time."""
     return int(np.argmin(np.abs(np.asarray(run.ts) - time)))
+
+
+def spread(run: Trajectory, frames: int) -> Int[np.ndarray, " f"]:
+    """Indices of save times from the first to the last, as many as frames or all if fewer."""
+    return np.unique(np.linspace(0, run.ts.shape[0] - 1, frames).round().astype(int))
 
 
 def legend_of(panel: Axes, twin: Axes) -> tuple[list, list]:

@@ -95,7 +95,7 @@ def draw_sizes(axes: Axes, report: Phases) -> None:
         if lines:
             lines[0].set_label(label)
     axes.set(ylabel=r"$\log_{10}$ size of each neuron")
-    axes.legend(loc="lower right", fontsize=9, framealpha=0.95)
+    axes.legend(loc="center right", fontsize=9, framealpha=0.95)
 
 
 def _signs(labels: np.ndarray) -> str:

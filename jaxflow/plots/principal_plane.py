@@ -38,7 +38,8 @@ def draw_principal_plane(
     draw_marked_loss(figure.add_subplot(grid[2, :]), run, indices)
     figure.suptitle(
         f"{run.a.shape[1]} neurons in the two leading principal directions of the final network "
-        f"({share:.1%} of its squared weights)\nblue dots: a > 0, orange squares: a < 0",
+        f"({share:.1%} of its squared weights)\nblue dots: a > 0, orange squares: a < 0; "
+        "radius relative to the largest at that time",
         fontsize=11,
     )
     if path is not None:
@@ -82,8 +83,9 @@ def draw_marked_loss(axes: Axes, run: Trajectory, indices: list[int]) -> None:
     t, loss = np.asarray(run.ts), np.asarray(run.loss)
     axes.plot(t, loss, color="black", lw=1.5)
     for place, index in enumerate(indices):
-        axes.plot(t[index], loss[index], "o", color="0.35", ms=5)
+        axes.plot(t[index], loss[index], "o", color="0.35", ms=5, clip_on=False, zorder=3)
+        shift = -9 if t[index] > 0.98 * t[-1] else 4
         axes.annotate(
-            "abcdefghij"[place], (t[index], loss[index]), (4, 5), textcoords="offset points"
+            "abcdefghij"[place], (t[index], loss[index]), (shift, 5), textcoords="offset points"
         )
     axes.set(xlabel="time t", ylabel="loss", xlim=(t[0], t[-1]), ylim=(0, 1.12 * np.nanmax(loss)))

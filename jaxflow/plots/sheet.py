@@ -1,6 +1,7 @@
 """What the figures share: a sheet to draw on, colours, files and films."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from matplotlib.animation import FuncAnimation, PillowWriter
@@ -24,9 +25,21 @@ def sheet(width: float, height: float) -> Figure:
 
 
 def save(figure: Figure, path: Path) -> Path:
-    """Write a figure in the format of the file name's ending."""
-    figure.savefig(path, dpi=DPI)
+    """Write a figure in the format of the file name's ending, as a whole or not at all."""
+    with whole(path) as unfinished:
+        figure.savefig(unfinished, dpi=DPI)
     return path
+
+
+@contextmanager
+def whole(path: Path) -> Iterator[Path]:
+    """Another name of the same ending to write to; takes its place once that is done."""
+    unfinished = path.with_name(f".unfinished-{path.name}")
+    try:
+        yield unfinished
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def film(figure: Figure, draw: Callable[[int], None], frames: int, path: Path) -> Path:
@@ -35,7 +48,8 @@ def film(figure: Figure, draw: Callable[[int], None], frames: int, path: Path) -
     figure.canvas.draw()  # the layout of the last frame is that of all
     figure.set_layout_engine("none")
     moving = FuncAnimation(figure, draw, frames=frames, init_func=lambda: None, blit=False)
-    moving.save(path, writer=PillowWriter(fps=12), dpi=80)
+    with whole(path) as unfinished:
+        moving.save(unfinished, writer=PillowWriter(fps=12), dpi=80)
     return path
 
 

@@ -106,7 +106,7 @@ def test_interrupted_without_room_and_resumed_it_has_the_same_bits(folder, spec,
     children.wait_for_chunks(child, out, 3)
     children.signal(child, signal.SIGINT)
     printed = out.with_suffix(".txt").read_text()
-    assert child.exitcode == 1 and "the same command goes on where it stopped" in printed
+    assert child.exitcode == 130 and "the same command goes on where it stopped" in printed
     before = {path: path.read_bytes() for path in children.files(out)}
 
     child = children.start(spec, out, largest_file=4096)
