@@ -7,6 +7,7 @@ problem of a new shape takes about 1,000 maps, so that this happens after some s
 
 import time
 import warnings
+from collections.abc import Hashable
 from pathlib import Path
 
 import jax
@@ -15,6 +16,8 @@ SHARE = 0.5
 """Share of the allowed memory maps from which on compiled programs are forgotten."""
 INTERVAL = 2.0
 """Seconds between two looks; to compile a thousand maps takes longer."""
+
+_called: set[Hashable] = set()
 
 _MAPS = Path("/proc/self/maps")
 _ALLOWED = Path("/proc/sys/vm/max_map_count")
@@ -37,6 +40,7 @@ def make_room() -> bool:
     if memory_maps() <= SHARE * allowed_maps():
         return False
     jax.clear_caches()
+    _called.clear()
     warnings.warn(
         f"compiled programs took more than {SHARE:.0%} of the {allowed_maps():.0f} memory maps of "
         f"this process and were forgotten; `sysctl vm.max_map_count` raises the limit",
@@ -44,6 +48,17 @@ def make_room() -> bool:
         stacklevel=2,
     )
     return True
+
+
+def is_first_call(program: Hashable) -> bool:
+    """Whether a program, named by anything that tells shapes apart, is called for the first time.
+
+    Threads that share a program that is not compiled yet would each compile it: the first call
+    goes ahead. Says no from then on, until programs are forgotten.
+    """
+    first = program not in _called
+    _called.add(program)
+    return first
 
 
 def memory_maps() -> int:

@@ -44,3 +44,13 @@ def test_systems_that_do_not_tell_are_left_alone(looks_now, monkeypatch, tmp_pat
     monkeypatch.setattr(programs, "_ALLOWED", tmp_path / "absent")
     assert programs.memory_maps() == 0 and programs.allowed_maps() == float("inf")
     assert not programs.make_room()
+
+
+def test_a_program_is_called_for_the_first_time_once_until_it_is_forgotten(looks_now, monkeypatch):
+    assert programs.is_first_call(("some program", 3))
+    assert not programs.is_first_call(("some program", 3))
+    assert programs.is_first_call(("some program", 4))
+    monkeypatch.setattr(programs, "allowed_maps", lambda: 0.0)
+    with pytest.warns(RuntimeWarning, match="were forgotten"):
+        assert programs.make_room()
+    assert programs.is_first_call(("some program", 3))

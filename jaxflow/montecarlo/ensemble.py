@@ -18,7 +18,7 @@ from jaxflow.flow.gradient_flow import fly, settings_of
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
-from jaxflow.programs import make_room
+from jaxflow.programs import is_first_call, make_room
 from jaxflow.validation import positive_integer
 
 BATCH = 32
@@ -131,7 +131,7 @@ def run_all(
     """Integrate stacked networks, each on one data set or on its own of a stack of as many.
 
     The runs are done in batches of one size, so that one compiled program serves them all, on as
-    many threads as there are cores.
+    many threads as there are cores; the first batch goes ahead where it has to be compiled.
     """
     make_room()
     batch = positive_integer("batch", batch)
@@ -149,9 +149,13 @@ def run_all(
             progress(min(batch, runs - int(piece[0])))
         return result
 
-    first = work(pieces[0])
+    one_run = jax.tree.map(lambda leaf: leaf[0], whole)
+    shapes = [np.shape(leaf) for leaf in jax.tree.leaves((one_run, dataset, settings))]
+    structure = jax.tree.structure((networks, dataset, settings))
+    ahead = 1 if is_first_call((integrate_batch, structure, batch, *shapes)) else 0
+    results = [work(piece) for piece in pieces[:ahead]]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results = [first, *pool.map(work, pieces[1:])]
+        results += pool.map(work, pieces[ahead:])
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:runs], *results)
     return jax.tree.map(jnp.asarray, joined)
 
