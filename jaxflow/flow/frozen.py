@@ -32,6 +32,8 @@ from jaxflow.network import LOG2
 NEWTON_STEPS = 8
 NEWTON_CLOSE = 0.01
 """The logarithm of the bound needs no better."""
+NOBODY = -1e300
+"""Logarithm of a size that counts as zero."""
 SLACK = 1.0
 """By how much the logarithm of the bound may end up above that of the tolerance, because an event
 moved it: where it is more, nothing is flown."""
@@ -102,7 +104,11 @@ def allows(
 
 
 class _Limit:
-    """How long the residual may stay frozen, by the bound above, relative to the largest neuron."""
+    """How long the residual may stay frozen, by the bound above.
+
+    Sizes are relative to the largest neuron that moves: beside one that is born and at rest, those
+    that wait at 1e-10000 would count as zero.
+    """
 
     def __init__(self, problem, modes, state, r, start, tolerance):
         self.rho = log_norms(state)
@@ -110,6 +116,7 @@ class _Limit:
             self.top_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=0)
         else:
             self.top_rate = problem.span.operator_norm() * jnp.linalg.norm(r) / problem.n
+        self.moves = jnp.broadcast_to(self.top_rate > 0, self.rho.shape)
         self.log_reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
         self.start, self.log_tolerance = start, jnp.log(tolerance)
 
@@ -117,11 +124,13 @@ class _Limit:
         """log of (time · force error) at `end`, and its rate of growth."""
         span, tau = end - self.start, end - flight.clock
         before, now = 2 * self.rho, 2 * (log_norms(flight.state) + spin.rate * tau)
-        largest = jnp.maximum(jnp.max(before), jnp.max(now))
-        weight = jnp.exp(before - largest)
-        moved = 0.5 * (weight + jnp.exp(now - largest) * spin.squared_norm(tau))
+        largest = jnp.max(jnp.where(self.moves, jnp.maximum(before, now), NOBODY))
+        weight = jnp.exp(jnp.where(self.moves, before - largest, NOBODY))
+        now = jnp.where(self.moves, now - largest, NOBODY)
+        moved = 0.5 * (weight + jnp.exp(now) * spin.squared_norm(tau))
         growth = self.top_rate * span
-        moved = jnp.minimum(moved, growth * jnp.exp(before + 2 * growth - largest))
+        steady = jnp.where(self.moves, before + 2 * growth - largest, NOBODY)
+        moved = jnp.minimum(moved, growth * jnp.exp(steady))
         total = jnp.sum(moved)
         rate = jnp.sum(moved * spin.rate) / jnp.where(total > 0, total, 1.0)
         return self.log_reach + jnp.log(span) + largest + jnp.log(total), 1 / span + 2 * rate
@@ -129,7 +138,7 @@ class _Limit:
     def reachable(self, flight: Flight, spin: Rotation) -> Float[Array, ""]:
         """The time up to which the bound allows, by Newton's method on its logarithm."""
         top = jnp.maximum(jnp.max(spin.rate), 1e-300)
-        room = self.log_tolerance - self.log_reach - _log_total(self.rho) + jnp.log(top)
+        room = self.log_tolerance - self.log_reach - _log_total(self.rho, self.moves) + jnp.log(top)
         guess = self.start + jnp.clip(0.5 * room, 1e-3, None) / top
 
         def unfinished(carry):
@@ -150,9 +159,9 @@ class _Limit:
         return jnp.where(within, end, self.start)
 
 
-def _log_total(rho: Float[Array, " m"]) -> Float[Array, ""]:
-    """log of Σ ‖z_j‖²/2."""
-    return logsumexp(2 * rho) - LOG2
+def _log_total(rho: Float[Array, " m"], moves: Bool[Array, " m"]) -> Float[Array, ""]:
+    """log of Σ ‖z_j‖²/2 over the neurons that move."""
+    return logsumexp(jnp.where(moves, 2 * rho, NOBODY)) - LOG2
 
 
 def _change_modes(problem: Problem, flight: Flight, r, hit: Bool[Array, "n m"]) -> Flight:

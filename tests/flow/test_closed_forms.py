@@ -80,3 +80,22 @@ def test_many_early_deaths_at_every_tolerance():
         error = np.abs(np.asarray(run.outputs) - np.asarray(plain.outputs)).max() / size
         assert error <= 10 * rtol + 1e-12
         assert len(run.events) == len(plain.events)
+
+
+@pytest.mark.parametrize("seed", [0, 2, 5])
+def test_a_plateau_costs_no_steps_however_long_it_is(seed):
+    """Several births: neurons wait at 1e-30000 beside others that are born and at rest."""
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(seed), 6, 6)
+    steps = []
+    for log_scale in (-300 * np.log(10), -30_000 * np.log(10)):
+        network = jaxflow.init.balanced(jax.random.key(seed), 12, 6, log_scale=log_scale)
+        process = jaxflow.jump_process(network, data)
+        run = jaxflow.gradient_flow(network, data, max_steps=3000)
+        assert int(process.count) >= 3
+        assert run.status in (jaxflow.Status.interpolated, jaxflow.Status.stationary)
+        last = float(process.times[int(process.count) - 1]) * -log_scale
+        assert last < float(run.end_time) < last + 2000
+        steps.append(int(run.counts.attempted))
+    assert steps[1] <= 2 * steps[0]
+    norm, limit = float(run.final.variation_norm()), float(process.variation_norm)
+    assert norm == pytest.approx(limit, rel=1e-9)
