@@ -13,7 +13,7 @@ from jaxflow.flow.integrate import integrate, take_off
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
-from jaxflow.flow.trajectory import Trajectory, events_of, trimmed
+from jaxflow.flow.trajectory import Trajectory, events_in_order, padded_events
 from jaxflow.network import ReluNetwork, require_pair
 from jaxflow.programs import make_room
 from jaxflow.validation import (
@@ -76,9 +76,10 @@ def gradient_flow(
         make_room()
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
-    run = _fly(network, dataset, settings, times, jnp.array(False))[0]
-    concrete = not (is_traced(run.code) or jnp.ndim(run.code))
-    return eqx.tree_at(lambda r: r.events, run, trimmed(run.events)) if concrete else run
+    run, _, log = _fly(network, dataset, settings, times, jnp.array(False))
+    done = not (is_traced(run.code) or jnp.ndim(run.code))
+    events = events_in_order(log) if done else padded_events(log)
+    return eqx.tree_at(lambda r: r.events, run, events, is_leaf=lambda leaf: leaf is None)
 
 
 def save_times(ts) -> Float[Array, " T"]:
@@ -117,7 +118,7 @@ def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking
     settings = _with_horizon(plan, settings)
     lane = _start(plan, settings)
     lane, record = integrate(plan.problem, settings, lane, ts, seeking)
-    return _trajectory(plan, settings, ts, record, lane), lane.t
+    return _trajectory(plan, settings, ts, record, lane), lane.t, lane.log
 
 
 def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -151,12 +152,13 @@ def longest_time(plan: Launch) -> Float[Array, ""]:
 
 
 def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane) -> Trajectory:
+    """The trajectory, its events still to come."""
     return Trajectory(
         ts=ts,
         states=record.states,
         launch=plan,
         modes=jnp.swapaxes(record.modes, 1, 2),
-        events=events_of(lane.log),
+        events=None,
         last=lane.state,
         end_time=lane.t,
         evidence=evidence(plan.problem, lane.modes, lane.state),

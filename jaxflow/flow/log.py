@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.modes import codes
@@ -32,12 +33,18 @@ class DeathTable(eqx.Module):
         """Whether events were lost: never."""
         return jnp.array(False)
 
-    def sorted(self) -> tuple:
-        """Times, neurons, data, kinds and the count, in the order of time."""
+    def columns(self) -> tuple:
+        """Times, neurons, data and kinds; the time is inf where nothing happened."""
         times = self.times.T
         neurons, data = jnp.indices(times.shape)
         kinds = jnp.full(times.size, DIE)
-        return _sorted(times.reshape(-1), neurons.reshape(-1), data.reshape(-1), kinds)
+        return times.reshape(-1), neurons.reshape(-1), data.reshape(-1), kinds
+
+    def events(self) -> tuple[np.ndarray, ...]:
+        """Times, neurons, data and kinds of what happened, neuron after neuron."""
+        times = np.asarray(self.times).T
+        neurons, data = np.nonzero(np.isfinite(times))
+        return times[neurons, data], neurons, data, np.full(neurons.shape, DIE)
 
 
 class EventBuffer(eqx.Module):
@@ -78,9 +85,14 @@ class EventBuffer(eqx.Module):
         """Whether events were lost for want of room."""
         return (self.count > self.time.shape[0]) & (self.time.shape[0] > 0)
 
-    def sorted(self) -> tuple:
-        """Times, neurons, data, kinds and the count, in the order of time."""
-        return _sorted(self.time, self.neuron, self.datum, self.kind)
+    def columns(self) -> tuple:
+        """Times, neurons, data and kinds; the time is inf where nothing happened."""
+        return self.time, self.neuron, self.datum, self.kind
+
+    def events(self) -> tuple[np.ndarray, ...]:
+        """Times, neurons, data and kinds of what happened, as it came."""
+        columns = [np.asarray(column) for column in self.columns()]
+        return tuple(column[np.isfinite(columns[0])] for column in columns)
 
 
 def empty_log(modes, capacity: int) -> DeathTable | EventBuffer:
@@ -96,11 +108,3 @@ def _kind(old, new):
     left = jnp.where(on, LEAVE_ON, LEAVE_OFF)
     crossed = jnp.where(off, DIE, REVIVE)
     return jnp.where(on | off, jnp.where(old == codes.SLIDING, left, crossed), SLIDE)
-
-
-def _sorted(time, neuron, datum, kind):
-    order = jnp.argsort(time, stable=True)
-    time = time[order]
-    real = jnp.isfinite(time)
-    columns = [jnp.where(real, column[order], -1) for column in (neuron, datum, kind)]
-    return time, *columns, jnp.sum(real)

@@ -370,16 +370,24 @@ def _land(
         )
 
     def arrive():
-        return _arrive(problem, lane, attempt, slope, pair, shift)
+        return _arrive(problem, lane, attempt, stop, slope, pair, shift)
 
     what = jnp.where(nothing, 0, jnp.where(met | narrow, 1, 2))
     return jax.lax.switch(what, [lambda: plain, arrive, again])
 
 
-def _arrive(problem: Problem, lane: Lane, attempt: Attempt, slope, pair, shift) -> Outcome:
-    """Move by the last correction and change every mode whose margin is zero to rounding."""
+def _arrive(problem: Problem, lane: Lane, attempt: Attempt, stop, slope, pair, shift) -> Outcome:
+    """Move by the last correction and change every mode whose margin is zero to rounding.
+
+    An event lies after the start of its step, even where rounding cannot tell, so that the modes
+    saved at a time are those after all events up to it. One that proves to come after the stop is
+    left to the next step.
+    """
+    late = attempt.length + shift > stop - lane.t
+    shift = jnp.where(late, stop - lane.t - attempt.length, shift)
     state = attempt.step.near_end(1 + shift / attempt.length)
-    t = lane.t + jnp.maximum(attempt.length + shift, 0.0)
+    t = jnp.maximum(lane.t + attempt.length + shift, lane.t * (1 + jnp.finfo(jnp.float64).eps))
+    t = jnp.where(late, stop, jnp.minimum(t, stop))
     g = margins(problem, lane.modes, state, residual(problem, lane.modes, state))
     chosen = (jnp.arange(g.size) == pair).reshape(g.shape)
     within = ROUNDING + 8 * jnp.finfo(jnp.float64).eps * t * jnp.abs(slope)
@@ -391,7 +399,7 @@ def _arrive(problem: Problem, lane: Lane, attempt: Attempt, slope, pair, shift) 
         state=state,
         landing=not_landing(),
         counts=_count(lane.counts, accepted=1),
-        hit=hit,
+        hit=hit & ~late,
     )
 
 

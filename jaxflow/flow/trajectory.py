@@ -212,13 +212,23 @@ def _limit(run: Trajectory) -> str:
     return "not certified at this time"
 
 
-def events_of(log: DeathTable | EventBuffer) -> Events:
-    """Events in the order of time."""
-    return Events(*log.sorted())
+def padded_events(log: DeathTable | EventBuffer) -> Events:
+    """Events in the order of time, padded to the room that there is; under transformations."""
+    time, *columns = log.columns()
+    order = jnp.argsort(time, stable=True)
+    time = time[order]
+    real = jnp.isfinite(time)
+    columns = [jnp.where(real, column[order], -1) for column in columns]
+    return Events(time, *columns, jnp.sum(real))
 
 
-def trimmed(events: Events) -> Events:
-    """Without padding (concrete events only)."""
-    count = int(events.count)
-    parts = (events.time, events.neuron, events.datum, events.code)
-    return Events(*(part[:count] for part in parts), events.count)
+def events_in_order(log: DeathTable | EventBuffer) -> Events:
+    """Events in the order of time, of a run that is done.
+
+    NumPy sorts what happened only: for a million neurons that takes a tenth of the time in which
+    XLA sorts all pairs.
+    """
+    time, *columns = log.events()
+    order = np.argsort(time, kind="stable")
+    parts = (jnp.asarray(column[order]) for column in (time, *columns))
+    return Events(*parts, jnp.asarray(time.size))
