@@ -11,8 +11,8 @@ from comparison.taylor import Reference, taylor_reference
 
 WANTED = 1e-11
 """Error at which tools are compared."""
-SHORT = 2.0
-"""Runs shorter than this many seconds are repeated."""
+SHORT, ENOUGH = 2.0, 0.5
+"""Seconds: shorter runs are repeated, and together they take at least so long."""
 
 
 def reference(problem: Problem) -> Reference:
@@ -46,7 +46,7 @@ def measure(tool, problem: Problem, truth: Reference, rtol, limit: float, repeat
     row = {"rtol": rtol, "setup_s": setup, "time_s": None, "error": None, "reached": None}
     times = []
     try:
-        while not times or (len(times) < repeats and times[0] < SHORT):
+        while not times or (times[0] < SHORT and (len(times) < repeats or sum(times) < ENOUGH)):
             started = time.perf_counter()
             outputs = run()
             times.append(time.perf_counter() - started)

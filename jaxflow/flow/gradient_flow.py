@@ -1,5 +1,7 @@
 """The public verb: integrate the gradient flow of a network on a data set."""
 
+from dataclasses import replace
+
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
@@ -79,7 +81,7 @@ def gradient_flow(
     run, _, log = _fly(network, dataset, settings, times, jnp.array(False))
     done = not (is_traced(run.code) or jnp.ndim(run.code))
     events = events_in_order(log) if done else padded_events(log)
-    return eqx.tree_at(lambda r: r.events, run, events, is_leaf=lambda leaf: leaf is None)
+    return replace(run, events=events)
 
 
 def save_times(ts) -> Float[Array, " T"]:
