@@ -1,7 +1,9 @@
 """The cost curves, one panel each."""
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullLocator
 
 LABELS = {
     "width": "neurons m",
@@ -9,6 +11,8 @@ LABELS = {
     "scale": "scale λ",
     "seeds": "seeds together",
 }
+COMPILED = 1.0
+"""Seconds above which what a first call takes longer is compilation."""
 
 
 def draw(curves: dict, path: str) -> None:
@@ -19,11 +23,15 @@ def draw(curves: dict, path: str) -> None:
         figure.subplots(1, len(curves), squeeze=False)[0], curves.items(), strict=True
     ):
         axis.plot(measured["sizes"], measured["seconds"], color="#1b4f8a", marker="o", label="run")
-        axis.plot(measured["sizes"], measured["setup_s"], color="#e08a1e", marker="s",
-                  linestyle="", label="compilation")  # fmt: skip
+        setup = np.array(measured["setup_s"])
+        compiled = np.where(setup > COMPILED, setup, np.nan)
+        axis.plot(measured["sizes"], compiled, "s", color="#e08a1e", label="compilation")
         axis.set(xscale="log", yscale="log", xlabel=LABELS[name])
         axis.set_title(f"run ~ size^{measured['slope']:.2f}", fontsize=10)
         axis.grid(True, color="0.92", linewidth=0.6)
+        if name == "data":
+            axis.set_xticks(measured["sizes"], [str(n) for n in measured["sizes"]])
+            axis.xaxis.set_minor_locator(NullLocator())
         if name == "scale":
             axis.set_xticks([1.0, 1e-100, 1e-200, 1e-300])
             axis.invert_xaxis()

@@ -2,6 +2,7 @@
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import NullFormatter
 
 from comparison.measure import WANTED
 
@@ -23,11 +24,12 @@ def draw(results: dict, path: str) -> None:
     rows = -(-len(chosen) // columns)
     figure = Figure(figsize=(5.2 * columns, 3.9 * rows + 0.6), layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, squeeze=False, sharey=True).ravel()
+    axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
     tools = list(dict.fromkeys(t for problem in chosen.values() for t in problem["tools"]))
     style = dict(zip(tools, STYLES, strict=False))
     for axis, (name, problem) in zip(axes, chosen.items(), strict=False):
         _panel(axis, name, problem, style)
+        axis.tick_params(labelbottom=True, labelleft=True)
     for axis in axes[len(chosen) :]:
         axis.set_visible(False)
     handles, labels = axes[0].get_legend_handles_labels()
@@ -43,6 +45,7 @@ def _panel(axis, name: str, problem: dict, style: dict) -> None:
         errors = [row["error"] for row in done]
         axis.plot(times, errors, color=colour, marker=marker, linestyle=line, ms=5, label=tool)
     axis.axhline(WANTED, color="0.6", linewidth=0.8, zorder=0)
+    axis.xaxis.set_minor_formatter(NullFormatter())
     axis.set(xscale="log", yscale="log", title=name, xlabel="seconds a run, after set-up")
     axis.set_ylabel("largest error of the outputs")
     axis.grid(True, which="major", color="0.92", linewidth=0.6)

@@ -12,8 +12,8 @@ from math import prod
 from jaxflow.montecarlo.families import Family
 from jaxflow.montecarlo.quantities import Quantity
 
-RUNS = 512
-"""Most runs: 0.1 s of work on one core for the lightest ones, minutes if a run takes a second."""
+RUNS = 1024
+"""Most runs: 0.1 s of work for the lightest ones, a quarter of an hour if a run takes a second."""
 ROOM = 2**26
 """Bytes for the starts, data and results of a chunk, 64 MiB; one batch may need more."""
 

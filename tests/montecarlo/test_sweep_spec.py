@@ -181,8 +181,8 @@ LARGE = {"data": [{"family": "gaussian teacher", "n": 50, "d": 100, "neurons": 3
 @pytest.mark.parametrize(
     "changes, chunk, batch",
     [
-        ({}, 512, 32),
-        ({"output": {"batch": 3}}, 510, 3),
+        ({}, 1024, 32),
+        ({"output": {"batch": 3}}, 1023, 3),
         ({"output": {"batch": 600}}, 600, 600),
         ({"output": {"chunk": 7}}, 7, 7),
         (LARGE | {"runs": {"width": [5, 400]}}, 160, 32),  # 8 · (400 · 102 + 50 · 101 + 8) bytes
