@@ -55,7 +55,10 @@ class SaddleVisits:
 
 
 def saddle_visits(
-    networks: list[ReluNetwork], datasets: list[Dataset], log_scales: Float[np.ndarray, " runs"]
+    networks: list[ReluNetwork],
+    datasets: list[Dataset],
+    log_scales: Float[np.ndarray, " runs"],
+    rtol: float = 1e-11,
 ) -> SaddleVisits:
     """Hold runs beside their jump processes; one compiled program serves all of them.
 
@@ -63,9 +66,11 @@ def saddle_visits(
         networks: initialisations of one width; `padded` makes problems of different sizes alike.
         datasets: orthogonal inputs of one shape; data with the label zero are left out.
         log_scales: log λ, by which each network is multiplied.
+        rtol: tolerance of the flow. A fit stops relaxing when its neuron's weights are within this
+            of their limits, relative to the neuron's norm, and so does an output on a plateau.
 
     Raises:
-        ValueError: as `jump_process`.
+        ValueError: as `jump_process`, and as `gradient_flow`.
     """
     networks = [_scaled(*pair) for pair in zip(networks, log_scales, strict=True)]
     stacked = jax.tree.map(lambda *leaves: jnp.stack(leaves), *zip(networks, datasets, strict=True))
@@ -73,7 +78,7 @@ def saddle_visits(
     slowest = np.array([_slowest_rate(dataset) for dataset in datasets])
     cases = list(zip(processes, slowest, log_scales, strict=True))
     middles = np.stack([_save_times(*case) for case in cases])
-    outputs, norms = _fly_all(stacked, middles)
+    outputs, norms = _fly_all(stacked, middles, rtol)
     found = [
         _departures(*case, dataset, h, norm)
         for case, dataset, h, norm in zip(cases, datasets, outputs, norms, strict=True)
@@ -105,22 +110,22 @@ def _save_times(process: JumpProcess, slowest, log_scale) -> Float[np.ndarray, "
 
 
 @eqx.filter_jit
-def _fly(networks, datasets, ts):
+def _fly(networks, datasets, ts, rtol):
     def one(network, dataset, times):
-        run = gradient_flow(network, dataset, times)
+        run = gradient_flow(network, dataset, times, rtol=rtol)
         return run.outputs, run.variation_norm[-1]
 
     return jax.vmap(one)(networks, datasets, ts)
 
 
-def _fly_all(stacked, ts) -> tuple[np.ndarray, np.ndarray]:
+def _fly_all(stacked, ts, rtol) -> tuple[np.ndarray, np.ndarray]:
     """All runs, in batches of one size on as many threads as there are cores."""
     runs = len(ts)
     pieces = [np.arange(first, first + BATCH) % runs for first in range(0, runs, BATCH)]
 
     def work(piece):
         networks, datasets = jax.tree.map(lambda leaf: leaf[piece], stacked)
-        return jax.tree.map(np.asarray, _fly(networks, datasets, jnp.asarray(ts[piece])))
+        return jax.tree.map(np.asarray, _fly(networks, datasets, jnp.asarray(ts[piece]), rtol))
 
     first = work(pieces[0])
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:

@@ -45,10 +45,10 @@ applied by the solver's dense output, with an error of its square times the inte
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
 CROSSED = 1e-14
-"""On general inputs a margin that falls by less than this within a step has not crossed zero."""
+"""On general inputs a margin that is less than this below zero has not crossed."""
 FORGIVEN = 1e-12
-"""A margin at most this far below zero at the start of a step counts from there: the pair was
-settled there, at an event that is located to rounding."""
+"""A margin that is further below zero at the start of a step, but not by more than this, counts
+from there: an event of the same neuron, on a boundary nearby, has left it there."""
 LANDING_TRIES = 200
 HALVED_EVERY = 3
 """How often the bracket of a crossing is halved whatever Newton's method says: a pair that dips
@@ -203,7 +203,7 @@ def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> At
     first, last = (jax.tree.map(itemgetter(i), slopes).state for i in (0, -1))
     g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, first)
     g1, slope1 = margins_and_slopes(problem, lane.modes, end.state, last)
-    below = jnp.clip(g0, -FORGIVEN, 0.0)
+    below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
     error = _in_tolerances(settings, jnp.abs(off.state), end.state)
     step = GeneralStep(end, {"y0": start, "y1": end, "k": slopes}, settings.solver)
     unit = jnp.ones_like(end.rho)

@@ -82,6 +82,7 @@ def _settle(problem, modes: Modes, log, state, velocity, t, r, rate, j, low, hig
     direction = jnp.where(leaving, away, jnp.where(arriving, onto, 0)).astype(jnp.int8)
     boundary = arriving | free | slide.resting[:, j]
     choice = boundary_choice(sign, lines, r, mode, boundary, direction, rate)
+    state = _onto_boundaries_of(problem, state, j, arriving)
     state = _onto_boundaries(problem, state, j, slide.dual.of(j))
     state = _onto_boundaries(problem, state, j, choice.dual)
     slide = Slide(
@@ -115,4 +116,19 @@ def _onto_boundaries(problem: Problem, state: State, j: Int[Array, ""], dual) ->
     """
     omega = hidden_parts(state)[:, j]
     omega = omega - (dual @ omega) @ problem.span.rows
+    return state.at[2:, j].set(omega)
+
+
+def _onto_boundaries_of(problem: Problem, state: State, j: Int[Array, ""], arriving) -> State:
+    """Remove what the location of the event left of the preactivations that have become zero.
+
+    They count from zero again, whatever mode is chosen; one after the other, as there is one as a
+    rule.
+    """
+    unit = problem.span.rows / problem.span.norms()[:, None]
+
+    def onto(k, omega):
+        return omega - jnp.where(arriving[k], unit[k] @ omega, 0.0) * unit[k]
+
+    omega = jax.lax.fori_loop(0, problem.n, onto, hidden_parts(state)[:, j])
     return state.at[2:, j].set(omega)
