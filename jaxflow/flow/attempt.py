@@ -1,0 +1,132 @@
+"""A tried step of the solver: its end, its error, and how every margin goes."""
+
+from operator import itemgetter
+
+import diffrax
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from jaxflow.flow.activation import FAR, Modes
+from jaxflow.flow.branching import once_if
+from jaxflow.flow.coordinates import Parts, State, hidden_parts
+from jaxflow.flow.field import field_of_parts, margins_and_slopes, residual, tangent_kernel
+from jaxflow.flow.lane import Lane
+from jaxflow.flow.orthogonal_step import OrthogonalStep, orthogonal_step, own_norm
+from jaxflow.flow.problem import Problem
+from jaxflow.flow.settings import Settings
+from jaxflow.flow.stages import runge_kutta_step
+
+CROSSED = 1e-14
+"""On general inputs a margin that is less than this below zero has not crossed."""
+FORGIVEN = 1e-12
+"""A margin that is further below zero at the start of a step, but not by more than this, counts
+from there: an event of the same neuron, on a boundary nearby, has left it there."""
+CLEAN = 3.0
+"""Product of step and rate up to which the method damps a decay much as the flow does: the
+stability function of Dormand-Prince 8(7) at −3 is 0.047, where exp(−3) = 0.050."""
+
+
+class Attempt(eqx.Module):
+    """A tried step: its length, its error, and margins and slopes (per step) at both ends.
+
+    The error is in units of the tolerance, in log norms and directions. Margins are in units of
+    `unit` at the end: on orthogonal inputs they are p̂_jk, and neurons grow within a step.
+    """
+
+    length: Float[Array, ""]
+    error: Float[Array, ""]
+    margins: tuple[Float[Array, "p m"], Float[Array, "p m"]]
+    slopes: tuple[Float[Array, "p m"], Float[Array, "p m"]]
+    unit: Float[Array, " m"]
+    step: "OrthogonalStep | GeneralStep"
+
+    @property
+    def course(self):
+        """Margins and slopes in the order in which `first_crossing` takes them."""
+        (g0, g1), (slope0, slope1) = self.margins, self.slopes
+        return g0, slope0, g1, slope1
+
+
+class GeneralStep(eqx.Module):
+    """A step on general inputs: its end, the slopes of all stages, and the method."""
+
+    end: Parts
+    dense: dict
+    method: diffrax.AbstractERK = eqx.field(static=True)
+
+    def inside(self, fraction: Float[Array, ""]) -> State:
+        """The state at a fraction of the step, by the dense output of the method."""
+        course = self.method.interpolation_cls(t0=jnp.zeros(()), t1=jnp.ones(()), **self.dense)
+        return course.evaluate(fraction).state
+
+    near_end = inside
+
+
+def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
+    """Compute a step from where the lane is, to `stop` at the most."""
+    length = jnp.minimum(lane.step, stop - lane.t)
+    if lane.modes.slide is None:
+        length = jnp.where(lane.landing.on, lane.landing.step, length)
+        return _try_orthogonal(problem, settings, lane, length)
+    length = jnp.minimum(length, _stable_length(problem, settings, lane))
+    length = jnp.where(lane.landing.on, lane.landing.step, length)
+    return _try_general(problem, settings, lane, length)
+
+
+def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
+    active = lane.modes.active
+    step = orthogonal_step(settings.solver, problem, active, lane.state, length)
+    a_error, p_error = step.error()
+    unit = own_norm(*step.end)
+    off = jnp.maximum(jnp.abs(a_error), jnp.max(jnp.abs(p_error), axis=0)) / unit
+    g0, g1 = (jnp.where(active, p, FAR) for p in (hidden_parts(lane.state), step.end[1]))
+    slopes = step.slopes_of_pairs(0), step.slopes_of_pairs(-1)
+    error = _in_tolerances(settings, off, unit)
+    return Attempt(length, error, (g0, g1), slopes, unit, step)
+
+
+def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
+    start, field = Parts.of(lane.state), field_of_parts(problem, lane.modes)
+    end, off, slopes = runge_kutta_step(settings.solver, field, start, length)
+    first, last = (jax.tree.map(itemgetter(i), slopes).state for i in (0, -1))
+    g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, first)
+    g1, slope1 = margins_and_slopes(problem, lane.modes, end.state, last)
+    below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
+    error = _in_tolerances(settings, jnp.abs(off.state), end.state)
+    step = GeneralStep(end, {"y0": start, "y1": end, "k": slopes}, settings.solver)
+    unit = jnp.ones_like(end.rho)
+    return Attempt(length, error, (g0 - below, g1 - below), (slope0, slope1), unit, step)
+
+
+def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:
+    """The largest error in units of the tolerance; infinite if anything is not finite."""
+    finite = jnp.all(jnp.isfinite(end)) & jnp.all(jnp.isfinite(errors))
+    return jnp.where(finite, jnp.max(errors) / settings.rtol, jnp.inf)
+
+
+def _stable_length(problem: Problem, settings: Settings, lane: Lane):
+    """The longest step in which the fastest fit still decays cleanly, once residuals are small.
+
+    An explicit method at its stability limit keeps residuals hovering at the level of the
+    tolerance. That is harmless as long as they are large; below √rtol it would drown the ratios of
+    residuals on which sliding depends. ‖K‖_F/n bounds the rate of every fit.
+    """
+    r = residual(problem, lane.modes, lane.state)
+    small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
+
+    def clean(_, modes: Modes, state: State):
+        rate = jnp.linalg.norm(tangent_kernel(problem, modes, state)) / problem.n
+        return CLEAN / jnp.maximum(rate, 1e-300)
+
+    return once_if(small, clean, jnp.array(jnp.inf), lane.modes, lane.state)
+
+
+def noise_of(settings: Settings, lane: Lane):
+    """How far below zero a margin must be to have crossed.
+
+    Orthogonal inputs: the tolerance, as a smaller coordinate is not told from zero. In general
+    little more than rounding, as a crossing that is passed over would be an error of first order.
+    """
+    return settings.rtol if lane.modes.slide is None else CROSSED

@@ -1,0 +1,176 @@
+"""The pursuit of a change of mode: a step is repeated until it ends exactly at the earliest."""
+
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+
+from jaxflow.flow.activation import margins
+from jaxflow.flow.attempt import Attempt, noise_of
+from jaxflow.flow.crossing import ROUGH, first_crossing, polished
+from jaxflow.flow.field import residual
+from jaxflow.flow.lane import Landing, Lane, not_landing
+from jaxflow.flow.outcome import Outcome, count, outcome_of
+from jaxflow.flow.problem import Problem
+from jaxflow.flow.settings import Settings
+from jaxflow.flow.status import Status
+
+NEWTON_ACCEPTS = 1e-7
+"""An event is met when Newton's correction is below this share of the step: the correction is then
+applied by the solver's dense output, with an error of its square times the interpolation error."""
+ROUNDING = 4e-16
+"""A margin of a normalised neuron is zero to rounding."""
+LANDING_TRIES = 200
+HALVED_EVERY = 3
+"""How often the bracket of a crossing is halved whatever Newton's method says: a pair that dips
+below zero and returns holds up the pursuit of another one."""
+
+
+def meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attempt, earliest):
+    """What follows where a margin may cross zero, or a crossing is being pursued."""
+    theta, pair = _first_crossing(settings, lane, attempt, earliest)
+    outcomes = [
+        lambda: plain,
+        lambda: _aim(problem, settings, lane, attempt, pair),
+        lambda: _land(problem, settings, lane, attempt, stop, plain),
+    ]
+    crosses = jnp.isfinite(theta)
+    return jax.lax.switch(jnp.where(lane.landing.on, 2, jnp.where(crosses, 1, 0)), outcomes)
+
+
+def _first_crossing(settings: Settings, lane: Lane, attempt: Attempt, earliest):
+    """The fraction of the step at which a margin crosses zero first, and which pair's it is.
+
+    Pairs are looked at in the order in which they may cross at the earliest, until the next one
+    cannot be before what was found.
+    """
+
+    def unsettled(carry):
+        found, _, earliest, pair = carry
+        return earliest.reshape(-1)[pair] < found
+
+    def look(carry):
+        found, first, earliest, pair = carry
+        theta = first_crossing(*_course_of(settings, lane, attempt, pair), ROUGH)
+        first = jnp.where(theta < found, pair, first)
+        seen = jnp.arange(earliest.size).reshape(earliest.shape) == pair
+        earliest = jnp.where(seen, jnp.inf, earliest)
+        return jnp.minimum(theta, found), first, earliest, jnp.argmin(earliest)
+
+    waiting = ~lane.landing.on
+    first = jnp.array(0)
+    start = (jnp.where(waiting, jnp.inf, -1.0), first, earliest, jnp.argmin(earliest))
+    return jax.lax.while_loop(unsettled, look, start)[:2]
+
+
+def _course_of(settings: Settings, lane: Lane, attempt: Attempt, pair):
+    """Margins, slopes and noise of one pair, as `first_crossing` takes them."""
+    noise = noise_of(settings, lane) * attempt.unit
+    course = [values.reshape(-1)[pair] for values in attempt.course]
+    return *course, noise[pair % noise.shape[0]]
+
+
+def _aim(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, pair) -> Outcome:
+    """Repeat the step up to the earliest crossing, which the dense output tells well."""
+    course = _course_of(settings, lane, attempt, pair)
+    margin = _margin_inside(problem, lane, attempt, pair)
+    first = polished(margin, course[:4], first_crossing(*course))
+    length = jnp.maximum(first * attempt.length, 1e-200)
+    crossed = jnp.any(attempt.margins[1] < -noise_of(settings, lane) * attempt.unit)
+    high = jnp.where(crossed, attempt.length, jnp.inf)
+    landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
+    return outcome_of(lane, attempt, landing=landing, counts=count(lane.counts, landings=1))
+
+
+def _margin_inside(problem: Problem, lane: Lane, attempt: Attempt, pair):
+    """The margin of a pair along the dense output, a function of the fraction of the step."""
+    if lane.modes.slide is None:
+        k, j = jnp.divmod(pair, attempt.unit.shape[0])
+        return partial(attempt.step.pair_inside, k=k, j=j)
+
+    def general(fraction):
+        state = attempt.step.inside(fraction)
+        r = residual(problem, lane.modes, state)
+        return margins(problem, lane.modes, state, r).reshape(-1)[pair]
+
+    return general
+
+
+def _land(
+    problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, stop, plain: Outcome
+) -> Outcome:
+    """Bracketed Newton iteration for the end of the step; at convergence, the change of mode.
+
+    The earliest of all crossings is pursued: a pair found below zero takes over from the one that
+    was aimed at. Where Newton's method leaves the bracket, and now and then, it is halved. If it
+    turns out that there is no crossing, the step is as good as any.
+    """
+    length = attempt.length
+    g, slope = (values / attempt.unit for values in (attempt.margins[1], attempt.slopes[1]))
+    slope = slope / length
+    passed = g < -noise_of(settings, lane)
+    low = jnp.where(jnp.any(passed), lane.landing.low, length)
+    high = jnp.where(jnp.any(passed), length, lane.landing.high)
+    aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
+    pursued = (aimed | passed) & (slope < 0)
+    correction = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
+    pair = jnp.argmin(correction)
+    shift = correction.reshape(-1)[pair]
+    smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
+    close = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * length, smallest)
+    at_start = (length <= smallest) & jnp.any(aimed & (g <= 0) & (slope < 0))
+    shift = jnp.where(at_start, 0.0, shift)
+    pair = jnp.where(at_start, lane.landing.pair, pair)
+    met = (close & ~jnp.any(passed & (slope >= 0))) | at_start
+    narrow = ~met & (high - low <= smallest)
+    pair = jnp.where(narrow, jnp.argmin(g), pair)
+    shift = jnp.where(narrow, 0.0, shift)
+    limit = 1.001 * jnp.minimum(lane.step, stop - lane.t)
+    inside = (length + shift > low) & (length + shift < jnp.minimum(high, limit))
+    nothing = ~met & ~narrow & ~inside & jnp.isinf(high)
+
+    def again():
+        tries = lane.landing.tries + 1
+        newton = inside & ((tries % HALVED_EVERY != 0) | jnp.isinf(high))
+        target = jnp.where(newton, length + shift, 0.5 * (low + jnp.minimum(high, limit)))
+        lost = tries > LANDING_TRIES
+        return outcome_of(
+            lane,
+            attempt,
+            landing=Landing(jnp.array(True), jnp.maximum(target, 1e-200), low, high, pair, tries),
+            counts=count(lane.counts, landings=1),
+            status=jnp.where(lost, Status.event_not_located, lane.status),
+        )
+
+    def arrive():
+        return _arrive(problem, lane, attempt, stop, slope, pair, shift)
+
+    what = jnp.where(nothing, 0, jnp.where(met | narrow, 1, 2))
+    return jax.lax.switch(what, [lambda: plain, arrive, again])
+
+
+def _arrive(problem: Problem, lane: Lane, attempt: Attempt, stop, slope, pair, shift) -> Outcome:
+    """Move by the last correction and change every mode whose margin is zero to rounding.
+
+    An event lies after the start of its step, even where rounding cannot tell, so that the modes
+    saved at a time are those after all events up to it. One that proves to come after the stop is
+    left to the next step.
+    """
+    late = attempt.length + shift > stop - lane.t
+    shift = jnp.where(late, stop - lane.t - attempt.length, shift)
+    state = attempt.step.near_end(1 + shift / attempt.length)
+    t = jnp.maximum(lane.t + attempt.length + shift, lane.t * (1 + jnp.finfo(jnp.float64).eps))
+    t = jnp.where(late, stop, jnp.minimum(t, stop))
+    g = margins(problem, lane.modes, state, residual(problem, lane.modes, state))
+    chosen = (jnp.arange(g.size) == pair).reshape(g.shape)
+    within = ROUNDING + 8 * jnp.finfo(jnp.float64).eps * t * jnp.abs(slope)
+    hit = chosen | ((slope < 0) & (g <= within))
+    return outcome_of(
+        lane,
+        attempt,
+        t=t,
+        state=state,
+        landing=not_landing(),
+        counts=count(lane.counts, accepted=1),
+        hit=hit & ~late,
+    )
