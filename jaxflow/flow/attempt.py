@@ -18,6 +18,7 @@ from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.stages import runge_kutta_step
 
+SAFETY = 0.9
 CROSSED = 1e-14
 """On general inputs a margin that is less than this below zero has not crossed."""
 FORGIVEN = 1e-12
@@ -130,3 +131,8 @@ def noise_of(settings: Settings, lane: Lane):
     little more than rounding, as a crossing that is passed over would be an error of first order.
     """
     return settings.rtol if lane.modes.slide is None else CROSSED
+
+
+def growth(error: Float[Array, ""]) -> Float[Array, ""]:
+    """By how much a step may grow, or has to shrink, to have an error in tolerance."""
+    return SAFETY * jnp.maximum(error, 1e-10) ** (-1 / 8)

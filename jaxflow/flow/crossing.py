@@ -2,8 +2,8 @@
 
 A margin g is positive while a pair keeps its mode. Within a step it is judged by the cubic that
 agrees with value and slope at both ends, which also shows a minimum below zero between two positive
-ends. The step is then repeated up to that time, and Newton's method on the end of the *actual*
-step, never on an interpolant, brings the margin to zero to rounding.
+ends. Newton's method brings the margin to zero to rounding: on the end of the *actual* step, which is
+repeated up to that time, or on the dense output where that is as exact (see `landing`).
 """
 
 from collections.abc import Callable
@@ -14,8 +14,8 @@ from jaxtyping import Array, Float
 
 ROUGH, FINE = 4, 8
 """Iterations of Newton's method: to tell which pair comes first, and where it does."""
-POLISH = 2
-"""Iterations on the dense output, from the root of the cubic."""
+POLISH = 6
+"""Iterations on the dense output, from the root of the cubic, whose slope is kept."""
 
 
 def first_crossing(
@@ -65,9 +65,11 @@ def polished(
     """The root θ of the cubic through `course`, moved to that of the margin, if it is in (0, 1)."""
     _, slope = hermite(*course, theta)
     slope = jnp.where(slope == 0, jnp.inf, slope)
-    better = theta
-    for _ in range(iterations):
-        better = better - margin(better) / slope
+
+    def closer(_, better):
+        return better - margin(better) / slope
+
+    better = jax.lax.fori_loop(0, iterations, closer, theta)
     return jnp.where((better > 0) & (better < 1), better, theta)
 
 

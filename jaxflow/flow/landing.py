@@ -1,12 +1,19 @@
-"""The pursuit of a change of mode: a step is repeated until it ends exactly at the earliest."""
+"""The pursuit of a change of mode.
 
+A step in which a margin crosses zero is repeated until it ends exactly at the earliest crossing. On
+orthogonal inputs, where the force is continuous there, the dense output of the step itself leads to
+the crossing, if the step is so short that this is as exact; where changes of mode follow each other
+closely, steps are kept that short.
+"""
+
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 
 from jaxflow.flow.activation import margins
-from jaxflow.flow.attempt import Attempt, noise_of
+from jaxflow.flow.attempt import Attempt, growth, noise_of
 from jaxflow.flow.crossing import ROUGH, first_crossing, polished
 from jaxflow.flow.field import residual
 from jaxflow.flow.lane import Landing, Lane, not_landing
@@ -20,6 +27,13 @@ NEWTON_ACCEPTS = 1e-7
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
+DENSE = 1e-6
+"""Estimated error of a step, in units of the tolerance, up to which its dense output serves, which
+is of lower order than the step: its error is a whole tolerance at 5e-4, and 0.01 at this."""
+ESTIMATE_NOISE = 3e-17
+"""Rounding in the estimate of a step's error."""
+TELLING = 3e-13
+"""Tolerance below which that rounding hides too much of the error, and every step is repeated."""
 LANDING_TRIES = 200
 HALVED_EVERY = 3
 """How often the bracket of a crossing is halved whatever Newton's method says: a pair that dips
@@ -31,7 +45,7 @@ def meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attem
     theta, pair = _first_crossing(settings, lane, attempt, earliest)
     outcomes = [
         lambda: plain,
-        lambda: _aim(problem, settings, lane, attempt, pair),
+        lambda: _approach(problem, settings, lane, attempt, stop, pair),
         lambda: _land(problem, settings, lane, attempt, stop, plain),
     ]
     crosses = jnp.isfinite(theta)
@@ -70,16 +84,47 @@ def _course_of(settings: Settings, lane: Lane, attempt: Attempt, pair):
     return *course, noise[pair % noise.shape[0]]
 
 
-def _aim(problem: Problem, settings: Settings, lane: Lane, attempt: Attempt, pair) -> Outcome:
-    """Repeat the step up to the earliest crossing, which the dense output tells well."""
+def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, pair) -> Outcome:
+    """To the earliest crossing of a step: by its dense output where that serves, or once more."""
     course = _course_of(settings, lane, attempt, pair)
     margin = _margin_inside(problem, lane, attempt, pair)
-    first = polished(margin, course[:4], first_crossing(*course))
-    length = jnp.maximum(first * attempt.length, 1e-200)
+    theta = polished(margin, course[:4], first_crossing(*course))
+    aimed = _aim(settings, lane, attempt, pair, theta)
+    if lane.modes.slide is not None:
+        return aimed
+    g, slope = attempt.margins[0], attempt.slopes[1] / (attempt.unit * attempt.length)
+    shift = (theta - 1) * attempt.length
+    there, ahead = _arrive(problem, settings, lane, attempt, stop, slope, pair, shift)
+    there = replace(there, step=_length_for_dense(settings, lane, attempt))
+    exact = (settings.rtol >= TELLING) & (_beyond_noise(settings, attempt) <= DENSE)
+    serves = exact & (g.reshape(-1)[pair] > 0) & ~ahead
+    return jax.tree.map(lambda yes, no: jnp.where(serves, yes, no), there, aimed)
+
+
+def _aim(settings: Settings, lane: Lane, attempt: Attempt, pair, theta) -> Outcome:
+    """Repeat the step up to a crossing, which the dense output tells well."""
+    length = jnp.maximum(theta * attempt.length, 1e-200)
     crossed = jnp.any(attempt.margins[1] < -noise_of(settings, lane) * attempt.unit)
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
-    return outcome_of(lane, attempt, landing=landing, counts=count(lane.counts, landings=1))
+    step = lane.step
+    if lane.modes.slide is None:
+        short = _length_for_dense(settings, lane, attempt)
+        often = (settings.rtol >= TELLING) & (length < short)
+        step = jnp.where(often, short, step)
+    counts = count(lane.counts, landings=1)
+    return outcome_of(lane, attempt, step=step, landing=landing, counts=counts)
+
+
+def _beyond_noise(settings: Settings, attempt: Attempt):
+    """The error of a step, in units of the tolerance, without rounding in its estimate."""
+    return jnp.maximum(attempt.error - ESTIMATE_NOISE / settings.rtol, 0.0)
+
+
+def _length_for_dense(settings: Settings, lane: Lane, attempt: Attempt):
+    """The length of a step whose dense output serves, if one that was tried tells."""
+    longest = growth(_beyond_noise(settings, attempt) / DENSE) * attempt.length
+    return jnp.where(attempt.length < lane.step, lane.step, jnp.minimum(longest, lane.step))
 
 
 def _margin_inside(problem: Problem, lane: Lane, attempt: Attempt, pair):
@@ -143,14 +188,16 @@ def _land(
         )
 
     def arrive():
-        return _arrive(problem, lane, attempt, stop, slope, pair, shift)
+        return _arrive(problem, settings, lane, attempt, stop, slope, pair, shift)[0]
 
     what = jnp.where(nothing, 0, jnp.where(met | narrow, 1, 2))
     return jax.lax.switch(what, [lambda: plain, arrive, again])
 
 
-def _arrive(problem: Problem, lane: Lane, attempt: Attempt, stop, slope, pair, shift) -> Outcome:
+def _arrive(problem: Problem, settings, lane: Lane, attempt: Attempt, stop, slope, pair, shift):
     """Move by the last correction and change every mode whose margin is zero to rounding.
+
+    Returns the outcome, and whether another pair has crossed before.
 
     An event lies after the start of its step, even where rounding cannot tell, so that the modes
     saved at a time are those after all events up to it. One that proves to come after the stop is
@@ -165,7 +212,7 @@ def _arrive(problem: Problem, lane: Lane, attempt: Attempt, stop, slope, pair, s
     chosen = (jnp.arange(g.size) == pair).reshape(g.shape)
     within = ROUNDING + 8 * jnp.finfo(jnp.float64).eps * t * jnp.abs(slope)
     hit = chosen | ((slope < 0) & (g <= within))
-    return outcome_of(
+    arrived = outcome_of(
         lane,
         attempt,
         t=t,
@@ -174,3 +221,4 @@ def _arrive(problem: Problem, lane: Lane, attempt: Attempt, stop, slope, pair, s
         counts=count(lane.counts, accepted=1),
         hit=hit & ~late,
     )
+    return arrived, jnp.any(~hit & (g < -noise_of(settings, lane)))

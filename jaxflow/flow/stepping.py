@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxflow.flow.activation import Modes, along_boundaries
-from jaxflow.flow.attempt import Attempt, noise_of, try_step
+from jaxflow.flow.attempt import Attempt, growth, noise_of, try_step
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import (
     State,
@@ -27,7 +27,7 @@ from jaxflow.flow.status import Status
 from jaxflow.flow.switching import switch_modes
 from jaxflow.modes import codes
 
-SAFETY, LEAST, MOST = 0.9, 0.2, 5.0
+LEAST, MOST = 0.2, 5.0
 """Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
 
 
@@ -59,7 +59,7 @@ def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
 def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, good) -> Outcome:
     """The end of a good step; of any other the start, from where to try a shorter one."""
     length = attempt.length
-    factor = SAFETY * _growth(attempt.error)
+    factor = growth(attempt.error)
     longer = length * jnp.clip(factor, LEAST, MOST)
     shrink = jnp.where(jnp.isfinite(attempt.error), jnp.maximum(factor, LEAST), 0.1)
     shorter = length * jnp.minimum(shrink, 0.95)
@@ -113,7 +113,3 @@ def _give_up(settings: Settings, lane: Lane) -> Lane:
     unsolved = (lane.modes.reports & codes.FAILED) != 0
     status = jnp.where(lane.running & unsolved, Status.choice_not_solved, status)
     return replace(lane, status=jnp.where(broken, Status.not_finite, status))
-
-
-def _growth(error):
-    return jnp.maximum(error, 1e-10) ** (-1 / 8)
