@@ -62,8 +62,6 @@ class GeneralStep(eqx.Module):
         course = self.method.interpolation_cls(t0=jnp.zeros(()), t1=jnp.ones(()), **self.dense)
         return course.evaluate(fraction).state
 
-    near_end = inside
-
 
 def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     """Compute a step from where the lane is, to `stop` at the most."""

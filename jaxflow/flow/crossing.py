@@ -2,8 +2,8 @@
 
 A margin g is positive while a pair keeps its mode. Within a step it is judged by the cubic that
 agrees with value and slope at both ends, which also shows a minimum below zero between two positive
-ends. Newton's method brings the margin to zero to rounding: on the end of the *actual* step, which is
-repeated up to that time, or on the dense output where that is as exact (see `landing`).
+ends. Newton's method brings the margin to zero to rounding: on the end of the *actual* step, which
+is repeated up to that time, or on the dense output where that is as exact (see `landing`).
 """
 
 from collections.abc import Callable

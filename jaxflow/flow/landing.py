@@ -205,7 +205,7 @@ def _arrive(problem: Problem, settings, lane: Lane, attempt: Attempt, stop, slop
     """
     late = attempt.length + shift > stop - lane.t
     shift = jnp.where(late, stop - lane.t - attempt.length, shift)
-    state = attempt.step.near_end(1 + shift / attempt.length)
+    state = attempt.step.inside(1 + shift / attempt.length)
     t = jnp.maximum(lane.t + attempt.length + shift, lane.t * (1 + jnp.finfo(jnp.float64).eps))
     t = jnp.where(late, stop, jnp.minimum(t, stop))
     g = margins(problem, lane.modes, state, residual(problem, lane.modes, state))

@@ -51,29 +51,34 @@ class OrthogonalStep(eqx.Module):
         """The method's estimate of its error in â and p̂."""
         return self.way(jnp.asarray(self.method.tableau.b_error))
 
-    def near_end(self, fraction: Float[Array, ""]) -> State:
-        """The state at a fraction close to one: the end, corrected by the dense output."""
-        count = self.a.shape[0]
-        weights = jnp.asarray(self.method.tableau.b_sol)
-        course = self._course(jnp.zeros(count), weights, jnp.eye(count))
-        change = self.way(course.evaluate(fraction) - course.evaluate(jnp.ones(())))
+    def inside(self, fraction: Float[Array, ""]) -> State:
+        """The state at a fraction of the step, by the dense output; exact at both ends."""
+        change = self.way(self._weights(fraction) - self._weights(jnp.ones(())))
         moved = (value + more for value, more in zip(self.end, change, strict=True))
         return in_own_units(log_norms(self.start), *moved)
 
     def pair_inside(self, fraction: Float[Array, ""], k, j) -> Float[Array, ""]:
         """p̂_jk at a fraction of the step."""
         slopes = self.a[:, j] * self.push[:, k]
-        first = hidden_parts(self.start)[k, j]
-        last = first + jnp.asarray(self.method.tableau.b_sol) @ slopes
-        return self._course(first, last, slopes).evaluate(fraction)
+        return hidden_parts(self.start)[k, j] + self._weights(fraction) @ slopes
 
     def slopes_of_pairs(self, stage: int) -> Float[Array, "n m"]:
         """dp̂/dt of active pairs at a stage, times the step."""
         return jnp.where(self.active, self.push[stage][:, None] * self.a[stage], 0.0)
 
-    def _course(self, first, last, slopes):
-        interpolation = self.method.interpolation_cls
-        return interpolation(t0=jnp.zeros(()), t1=jnp.ones(()), y0=first, y1=last, k=slopes)
+    def _weights(self, fraction: Float[Array, ""]) -> Float[Array, " s"]:
+        """The slopes' weights in the dense output.
+
+        The coefficients that diffrax has for Dormand-Prince 8(7) miss the end by 1e-12 of a slope;
+        this is taken off in proportion.
+        """
+        count = self.a.shape[0]
+        last = jnp.asarray(self.method.tableau.b_sol)
+        course = self.method.interpolation_cls(
+            t0=jnp.zeros(()), t1=jnp.ones(()), y0=jnp.zeros(count), y1=last, k=jnp.eye(count)
+        )
+        missed = last - course.evaluate(jnp.ones(()))
+        return course.evaluate(fraction) + fraction * missed
 
 
 def orthogonal_step(
