@@ -14,8 +14,9 @@ from jaxtyping import Array, Float
 
 ROUGH, FINE = 4, 8
 """Iterations of Newton's method: to tell which pair comes first, and where it does."""
-POLISH = 6
-"""Iterations on the dense output, from the root of the cubic, whose slope is kept."""
+AIMED, MET = 2, 6
+"""Iterations on the dense output, from the root of the cubic, whose slope is kept: to aim at a
+crossing, and to meet it."""
 
 
 def first_crossing(
@@ -60,7 +61,7 @@ def hermite(g0, slope0, g1, slope1, theta):
 
 
 def polished(
-    margin: Callable[[Float[Array, ""]], Float[Array, ""]], course, theta, iterations: int = POLISH
+    margin: Callable[[Float[Array, ""]], Float[Array, ""]], course, theta, iterations: int = AIMED
 ) -> Float[Array, ""]:
     """The root θ of the cubic through `course`, moved to that of the margin, if it is in (0, 1)."""
     _, slope = hermite(*course, theta)

@@ -14,7 +14,8 @@ import jax.numpy as jnp
 
 from jaxflow.flow.activation import margins
 from jaxflow.flow.attempt import Attempt, growth, noise_of
-from jaxflow.flow.crossing import ROUGH, first_crossing, polished
+from jaxflow.flow.branching import once_if
+from jaxflow.flow.crossing import AIMED, MET, ROUGH, first_crossing, polished
 from jaxflow.flow.field import residual
 from jaxflow.flow.lane import Landing, Lane, not_landing
 from jaxflow.flow.outcome import Outcome, count, outcome_of
@@ -43,13 +44,15 @@ below zero and returns holds up the pursuit of another one."""
 def meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attempt, earliest):
     """What follows where a margin may cross zero, or a crossing is being pursued."""
     theta, pair = _first_crossing(settings, lane, attempt, earliest)
-    outcomes = [
-        lambda: plain,
-        lambda: _approach(problem, settings, lane, attempt, stop, pair),
-        lambda: _land(problem, settings, lane, attempt, stop, plain),
-    ]
-    crosses = jnp.isfinite(theta)
-    return jax.lax.switch(jnp.where(lane.landing.on, 2, jnp.where(crosses, 1, 0)), outcomes)
+
+    def approach(_, lane, attempt, pair):
+        return _approach(problem, settings, lane, attempt, stop, pair)
+
+    def land(plain, lane, attempt):
+        return _land(problem, settings, lane, attempt, stop, plain)
+
+    met = once_if(jnp.isfinite(theta) & ~lane.landing.on, approach, plain, lane, attempt, pair)
+    return once_if(lane.landing.on, land, met, lane, attempt)
 
 
 def _first_crossing(settings: Settings, lane: Lane, attempt: Attempt, earliest):
@@ -88,7 +91,8 @@ def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, p
     """To the earliest crossing of a step: by its dense output where that serves, or once more."""
     course = _course_of(settings, lane, attempt, pair)
     margin = _margin_inside(problem, lane, attempt, pair)
-    theta = polished(margin, course[:4], first_crossing(*course))
+    iterations = MET if lane.modes.slide is None else AIMED
+    theta = polished(margin, course[:4], first_crossing(*course), iterations)
     aimed = _aim(settings, lane, attempt, pair, theta)
     if lane.modes.slide is not None:
         return aimed
