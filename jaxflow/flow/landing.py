@@ -28,6 +28,8 @@ NEWTON_ACCEPTS = 1e-7
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
+AT_ZERO = 1e-14
+"""A margin that Newton's method on the dense output has brought to zero."""
 DENSE = 1e-6
 """Estimated error of a step, in units of the tolerance, up to which its dense output serves, which
 is of lower order than the step: its error is a whole tolerance at 5e-4, and 0.01 at this."""
@@ -98,10 +100,10 @@ def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, p
         return aimed
     g, slope = attempt.margins[0], attempt.slopes[1] / (attempt.unit * attempt.length)
     shift = (theta - 1) * attempt.length
-    there, ahead = _arrive(problem, settings, lane, attempt, stop, slope, pair, shift)
+    there, met = _arrive(problem, settings, lane, attempt, stop, slope, pair, shift)
     there = replace(there, step=_length_for_dense(settings, lane, attempt))
     exact = (settings.rtol >= TELLING) & (_beyond_noise(settings, attempt) <= DENSE)
-    serves = exact & (g.reshape(-1)[pair] > 0) & ~ahead
+    serves = exact & met & (g.reshape(-1)[pair] > 0)
     return jax.tree.map(lambda yes, no: jnp.where(serves, yes, no), there, aimed)
 
 
@@ -201,7 +203,7 @@ def _land(
 def _arrive(problem: Problem, settings, lane: Lane, attempt: Attempt, stop, slope, pair, shift):
     """Move by the last correction and change every mode whose margin is zero to rounding.
 
-    Returns the outcome, and whether another pair has crossed before.
+    Returns the outcome, and whether the pair is at zero and no other one has crossed before.
 
     An event lies after the start of its step, even where rounding cannot tell, so that the modes
     saved at a time are those after all events up to it. One that proves to come after the stop is
@@ -225,4 +227,5 @@ def _arrive(problem: Problem, settings, lane: Lane, attempt: Attempt, stop, slop
         counts=count(lane.counts, accepted=1),
         hit=hit & ~late,
     )
-    return arrived, jnp.any(~hit & (g < -noise_of(settings, lane)))
+    before = jnp.any(~hit & (g < -noise_of(settings, lane)))
+    return arrived, ~before & (jnp.abs(g.reshape(-1)[pair]) <= AT_ZERO)
