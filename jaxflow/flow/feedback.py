@@ -179,23 +179,33 @@ def _outputs_at(
     norms = problem.span.norms()
 
     def advance(flight, total, spin: Rotation, tau, until, due):
-        since = times[:, None] - flight.clock
-        inside = (since >= 0) & (since < until)
-        v = jnp.exp(-spin.rate * jnp.where(inside, since, 0.0))
-        size = jnp.where(inside, jnp.exp(2 * log_norms(flight.state)), 0.0)
-        decaying = spin.decaying * v**2
-        output = size / v**2 * (spin.growing + decaying)
-        along = output * (spin.growing - decaying)
-        active = flight.modes.active
+        size, active = jnp.exp(2 * log_norms(flight.state)), flight.modes.active
+        growing, decaying = size * spin.growing, size * spin.decaying
+        squares = growing * spin.growing, decaying * spin.decaying
+        given = jax.lax.optimization_barrier((growing, decaying, *squares))
+        along, across = _growths(spin.rate, flight.clock, times, until, *given)
         direction = jnp.where(active, spin.direction, 0.0)
         constant = jnp.where(active, spin.constant, 0.0)
-        total = total + along @ direction.T + (output * v) @ constant.T
+        total = total + direction @ along.T + constant @ across.T
         moved = spin.at(log_norms(flight.state), tau)
         return _changed(problem, flight, moved, tau, due), total
 
-    start = jnp.zeros((times.shape[0], problem.n))
+    start = jnp.zeros((problem.n, times.shape[0]))
     _, total = _walk(problem, flight, balance, end, advance, start)
-    return total * norms**2 / problem.n
+    return total.T * norms**2 / problem.n
+
+
+def _growths(rate, clock, times, until, growing, decaying, growing_squared, decaying_squared):
+    """c₊² exp(2Gt) − c₋² exp(−2Gt), and c₊ exp(Gt) + c₋ exp(−Gt), on a piece and zero elsewhere.
+
+    η ω = their products with e and with q, where c± = `growing`, `decaying` times ‖z‖².
+    """
+    since = times[:, None] - clock
+    inside = (since >= 0) & (since < until)
+    v = jnp.where(inside, jnp.exp(-rate * since), 0.0)
+    u = jnp.where(inside, 1 / v, 0.0)
+    along = growing_squared * u**2 - decaying_squared * v**2
+    return jax.lax.optimization_barrier((along, growing * u + decaying * v))
 
 
 def _changed(problem, flight: Flight, moved: State, tau, due) -> Flight:
