@@ -17,6 +17,7 @@ from jaxtyping import Float
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import gradient_flow
+from jaxflow.flow.settings import DEFAULT_RTOL
 from jaxflow.network import LOG2, ReluNetwork
 from jaxflow.theory import JumpProcess, jump_process
 
@@ -58,7 +59,7 @@ def saddle_visits(
     networks: list[ReluNetwork],
     datasets: list[Dataset],
     log_scales: Float[np.ndarray, " runs"],
-    rtol: float = 1e-11,
+    rtol: float = DEFAULT_RTOL,
 ) -> SaddleVisits:
     """Hold runs beside their jump processes; one compiled program serves all of them.
 

@@ -19,6 +19,7 @@ from jaxflow.flow.settings import Settings
 from jaxflow.flow.stages import runge_kutta_step
 
 SAFETY = 0.9
+"""Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
 CROSSED = 1e-14
 """On general inputs a margin that is less than this below zero has not crossed."""
 FORGIVEN = 1e-12

@@ -26,3 +26,8 @@ def once_if(
         return change(value, *tied), jnp.array(False)
 
     return jax.lax.while_loop(lambda carry: carry[1], changed, (value, condition))[0]
+
+
+def tree_where(condition: Bool[Array, ""], yes: Value, no: Value) -> Value:
+    """`jax.numpy.where` for every leaf: both values are computed."""
+    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

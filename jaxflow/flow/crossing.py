@@ -61,7 +61,7 @@ def hermite(g0, slope0, g1, slope1, theta):
 
 
 def polished(
-    margin: Callable[[Float[Array, ""]], Float[Array, ""]], course, theta, iterations: int = AIMED
+    margin: Callable[[Float[Array, ""]], Float[Array, ""]], course, theta, iterations: int
 ) -> Float[Array, ""]:
     """The root θ of the cubic through `course`, moved to that of the margin, if it is in (0, 1)."""
     _, slope = hermite(*course, theta)

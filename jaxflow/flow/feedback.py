@@ -198,7 +198,7 @@ def _outputs_at(
 def _growths(rate, clock, times, until, growing, decaying, growing_squared, decaying_squared):
     """c₊² exp(2Gt) − c₋² exp(−2Gt), and c₊ exp(Gt) + c₋ exp(−Gt), on a piece and zero elsewhere.
 
-    η ω = their products with e and with q, where c± = `growing`, `decaying` times ‖z‖².
+    ‖z‖² η ω is the first times e and the second times q. Given are ‖z‖² c± and ‖z‖² c±².
     """
     since = times[:, None] - clock
     inside = (since >= 0) & (since < until)

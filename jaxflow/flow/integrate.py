@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.activation import Modes, driving_force
-from jaxflow.flow.branching import once_if
+from jaxflow.flow.branching import once_if, tree_where
 from jaxflow.flow.coordinates import Balance, State
 from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.ending import Evidence, evidence
@@ -94,7 +94,7 @@ def _closed_form_leg(problem, settings, ts, carry):
         stop = _next_stop(settings, ts, record)
         lane, again = _closed_form_piece(problem, settings, lane, stop, record.seeking)
         lane = replace(lane, thawed=(lane.t < stop) & ~again)
-        return _where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
+        return tree_where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
 
     return jax.lax.while_loop(wanted, glide, carry)
 
@@ -168,7 +168,7 @@ def _flown(lane: Lane, end, flight: Flight) -> Lane:
     moved = replace(
         lane, t=end, state=flight.state, modes=flight.modes, log=flight.log, counts=counts
     )
-    return _where(end > lane.t, moved, lane)
+    return tree_where(end > lane.t, moved, lane)
 
 
 def _solver_leg(problem, settings, ts, carry):
@@ -281,7 +281,3 @@ def verdict(found: Evidence, settings: Settings):
     at_rest = (found.force <= settings.rtol) & (found.residual > settings.rtol)
     other = jnp.where(at_rest, Status.stationary, Status.moving)
     return jnp.where(found.certified, certain, other)
-
-
-def _where(condition, yes, no):
-    return jax.tree.map(lambda a, b: jnp.where(condition, a, b), yes, no)

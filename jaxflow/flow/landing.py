@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from jaxflow.flow.activation import margins
 from jaxflow.flow.attempt import Attempt, growth, noise_of
-from jaxflow.flow.branching import once_if
+from jaxflow.flow.branching import once_if, tree_where
 from jaxflow.flow.crossing import AIMED, MET, ROUGH, first_crossing, polished
 from jaxflow.flow.field import residual
 from jaxflow.flow.lane import Landing, Lane, not_landing
@@ -102,9 +102,9 @@ def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, p
     shift = (theta - 1) * attempt.length
     there, met = _arrive(problem, settings, lane, attempt, stop, slope, pair, shift)
     there = replace(there, step=_length_for_dense(settings, lane, attempt))
-    exact = (settings.rtol >= TELLING) & (_beyond_noise(settings, attempt) <= DENSE)
+    exact = _telling_error(settings, attempt) <= DENSE
     serves = exact & met & (g.reshape(-1)[pair] > 0)
-    return jax.tree.map(lambda yes, no: jnp.where(serves, yes, no), there, aimed)
+    return tree_where(serves, there, aimed)
 
 
 def _aim(settings: Settings, lane: Lane, attempt: Attempt, pair, theta) -> Outcome:
@@ -116,20 +116,23 @@ def _aim(settings: Settings, lane: Lane, attempt: Attempt, pair, theta) -> Outco
     step = lane.step
     if lane.modes.slide is None:
         short = _length_for_dense(settings, lane, attempt)
-        often = (settings.rtol >= TELLING) & (length < short)
-        step = jnp.where(often, short, step)
+        step = jnp.where(length < short, short, step)
     counts = count(lane.counts, landings=1)
     return outcome_of(lane, attempt, step=step, landing=landing, counts=counts)
 
 
-def _beyond_noise(settings: Settings, attempt: Attempt):
-    """The error of a step, in units of the tolerance, without rounding in its estimate."""
-    return jnp.maximum(attempt.error - ESTIMATE_NOISE / settings.rtol, 0.0)
+def _telling_error(settings: Settings, attempt: Attempt):
+    """The error of a step, in units of the tolerance, without rounding in its estimate.
+
+    Infinite where rounding hides it.
+    """
+    error = jnp.maximum(attempt.error - ESTIMATE_NOISE / settings.rtol, 0.0)
+    return jnp.where(settings.rtol >= TELLING, error, jnp.inf)
 
 
 def _length_for_dense(settings: Settings, lane: Lane, attempt: Attempt):
-    """The length of a step whose dense output serves, if one that was tried tells."""
-    longest = growth(_beyond_noise(settings, attempt) / DENSE) * attempt.length
+    """The length of a step whose dense output serves, if one that was tried tells; else zero."""
+    longest = growth(_telling_error(settings, attempt) / DENSE) * attempt.length
     return jnp.where(attempt.length < lane.step, lane.step, jnp.minimum(longest, lane.step))
 
 

@@ -25,8 +25,17 @@ class Outcome(eqx.Module):
 
 def outcome_of(lane: Lane, attempt: Attempt, **changes) -> Outcome:
     """The lane as it was but for the changes."""
-    kept = {f.name: getattr(lane, f.name) for f in fields(Outcome) if f.name != "hit"}
-    return Outcome(**({"hit": jnp.zeros(attempt.margins[0].shape, dtype=bool)} | kept | changes))
+    nobody = jnp.zeros(attempt.margins[0].shape, dtype=bool)
+    return Outcome(**({"hit": nobody} | _of_a_lane(lane) | changes))
+
+
+def moved(lane: Lane, outcome: Outcome) -> Lane:
+    """The lane with what became of it, changes of mode apart."""
+    return replace(lane, **_of_a_lane(outcome))
+
+
+def _of_a_lane(source: Lane | Outcome) -> dict:
+    return {f.name: getattr(source, f.name) for f in fields(Outcome) if f.name != "hit"}
 
 
 def count(counts: Counts, **increments) -> Counts:

@@ -1,6 +1,6 @@
 """One attempted step of the solver: accepted, rejected, or cut to end at a change of mode."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 from functools import partial
 
 import jax
@@ -20,7 +20,7 @@ from jaxflow.flow.coordinates import (
 from jaxflow.flow.crossing import earliest_possible
 from jaxflow.flow.landing import meet
 from jaxflow.flow.lane import Lane, not_landing
-from jaxflow.flow.outcome import Outcome, count, outcome_of
+from jaxflow.flow.outcome import Outcome, count, moved, outcome_of
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
@@ -28,7 +28,7 @@ from jaxflow.flow.switching import switch_modes
 from jaxflow.modes import codes
 
 LEAST, MOST = 0.2, 5.0
-"""Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
+"""By how much a step shrinks or grows at once; see `attempt.growth`."""
 
 
 def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane:
@@ -45,7 +45,6 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
 
 def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
     """The lane after a tried step; what is large in it is touched at changes of mode only."""
-    moved = {f.name: getattr(outcome, f.name) for f in fields(outcome) if f.name != "hit"}
 
     def switched(lane: Lane) -> Lane:
         state, modes, log = switch_modes(
@@ -53,7 +52,7 @@ def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
         )
         return replace(lane, state=restore_invariants(state, lane.balance), modes=modes, log=log)
 
-    return once_if(jnp.any(outcome.hit), switched, replace(lane, **moved))
+    return once_if(jnp.any(outcome.hit), switched, moved(lane, outcome))
 
 
 def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, good) -> Outcome:
@@ -98,8 +97,6 @@ def _not_below_zero(modes: Modes, state: State) -> State:
     exp(−Gt) beside the others, and an explicit method may overshoot zero. Such a pair is alive: it
     dies when it is pushed below zero by more than the tolerance.
     """
-    if modes.slide is not None:
-        return state
     omega = hidden_parts(state)
     omega = jnp.where(modes.active, jnp.maximum(omega, 0.0), omega)
     return assemble(log_norms(state), output_parts(state), omega)
