@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from jaxflow.flow.activation import FAR, Modes
+from jaxflow.flow.activation import Modes
 from jaxflow.flow.branching import once_if
-from jaxflow.flow.coordinates import Parts, State, hidden_parts
+from jaxflow.flow.coordinates import Parts, State
 from jaxflow.flow.field import field_of_parts, margins_and_slopes, residual, tangent_kernel
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.orthogonal_step import OrthogonalStep, orthogonal_step, own_norm
 from jaxflow.flow.problem import Problem
+from jaxflow.flow.rows import largest_of_rows
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.stages import runge_kutta_step
 
@@ -39,22 +40,22 @@ class Attempt(eqx.Module):
 
     length: Float[Array, ""]
     error: Float[Array, ""]
-    margins: tuple[Float[Array, "p m"], Float[Array, "p m"]]
-    slopes: tuple[Float[Array, "p m"], Float[Array, "p m"]]
     unit: Float[Array, " m"]
     step: "OrthogonalStep | GeneralStep"
 
     @property
     def course(self):
         """Margins and slopes in the order in which `first_crossing` takes them."""
-        (g0, g1), (slope0, slope1) = self.margins, self.slopes
+        (g0, g1), (slope0, slope1) = self.step.margins, self.step.slopes
         return g0, slope0, g1, slope1
 
 
 class GeneralStep(eqx.Module):
-    """A step on general inputs: its end, the slopes of all stages, and the method."""
+    """A step on general inputs: its end, margins, the slopes of all stages, and the method."""
 
     end: Parts
+    margins: tuple[Float[Array, "p m"], Float[Array, "p m"]]
+    slopes: tuple[Float[Array, "p m"], Float[Array, "p m"]]
     dense: dict
     method: diffrax.AbstractERK = eqx.field(static=True)
 
@@ -76,15 +77,11 @@ def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
 
 
 def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
-    active = lane.modes.active
-    step = orthogonal_step(settings.solver, problem, active, lane.state, length)
+    step = orthogonal_step(settings.solver, problem, lane.modes.active, lane.state, length)
     a_error, p_error = step.error()
     unit = own_norm(*step.end)
-    off = jnp.maximum(jnp.abs(a_error), jnp.max(jnp.abs(p_error), axis=0)) / unit
-    g0, g1 = (jnp.where(active, p, FAR) for p in (hidden_parts(lane.state), step.end[1]))
-    slopes = step.slopes_of_pairs(0), step.slopes_of_pairs(-1)
-    error = _in_tolerances(settings, off, unit)
-    return Attempt(length, error, (g0, g1), slopes, unit, step)
+    off = jnp.maximum(jnp.abs(a_error), largest_of_rows(jnp.abs(p_error))) / unit
+    return Attempt(length, _in_tolerances(settings, off, unit), unit, step)
 
 
 def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
@@ -95,9 +92,10 @@ def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> At
     g1, slope1 = margins_and_slopes(problem, lane.modes, end.state, last)
     below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
     error = _in_tolerances(settings, jnp.abs(off.state), end.state)
-    step = GeneralStep(end, {"y0": start, "y1": end, "k": slopes}, settings.solver)
-    unit = jnp.ones_like(end.rho)
-    return Attempt(length, error, (g0 - below, g1 - below), (slope0, slope1), unit, step)
+    margins, slopes_of_margins = (g0 - below, g1 - below), (slope0, slope1)
+    dense = {"y0": start, "y1": end, "k": slopes}
+    step = GeneralStep(end, margins, slopes_of_margins, dense, settings.solver)
+    return Attempt(length, error, jnp.ones_like(end.rho), step)
 
 
 def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:

@@ -16,6 +16,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
+from jaxflow.flow.rows import sum_of_rows
+
 State = Float[Array, "q+2 m"]
 
 
@@ -116,7 +118,7 @@ def restore_invariants(state: State, balance: Balance) -> State:
     the square of that error; zeros stay zero and parallel neurons stay parallel.
     """
     rho, eta, omega = log_norms(state), output_parts(state), hidden_parts(state)
-    squared = jnp.sum(omega**2, axis=-2)
+    squared = sum_of_rows(omega**2)
     total = eta**2 + squared
     norm = jnp.where(total > 0, jnp.sqrt(total), 1.0)
     kappa = (eta**2 - squared) / norm**2

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 ROUGH, FINE = 4, 8
 """Iterations of Newton's method: to tell which pair comes first, and where it does."""
@@ -37,6 +37,12 @@ def first_crossing(
     return jnp.where(dips | (g1 < -noise), theta, jnp.inf)
 
 
+def may_cross(g0, slope0, g1, slope1, noise) -> Bool[Array, "..."]:
+    """Whether the cubic may be below −noise somewhere: a Bernstein coefficient of it is."""
+    lowest = jnp.minimum(jnp.minimum(g0 + slope0 / 3, g1 - slope1 / 3), g1)
+    return lowest < -noise
+
+
 def earliest_possible(g0, slope0, g1, slope1, noise) -> Float[Array, "..."]:
     """A fraction of the step before which the margin does not cross zero; inf if it does nowhere.
 
@@ -44,12 +50,9 @@ def earliest_possible(g0, slope0, g1, slope1, noise) -> Float[Array, "..."]:
     the steepest line down from the first of them to another one. A margin whose coefficients are
     at least −noise does not cross. Elementwise, and much cheaper than `first_crossing`.
     """
-    second = g1 - slope1 / 3
-    lowest = jnp.minimum(jnp.minimum(g0 + slope0 / 3, second), g1)
-    steepest = jnp.minimum(jnp.minimum(slope0, 1.5 * (second - g0)), g1 - g0)
-    crosses = lowest < -noise
+    steepest = jnp.minimum(jnp.minimum(slope0, 1.5 * (g1 - slope1 / 3 - g0)), g1 - g0)
     earliest = jnp.maximum(g0, 0.0) / jnp.where(steepest < 0, -steepest, 1.0)
-    return jnp.where(crosses, earliest, jnp.inf)
+    return jnp.where(may_cross(g0, slope0, g1, slope1, noise), earliest, jnp.inf)
 
 
 def hermite(g0, slope0, g1, slope1, theta):

@@ -26,6 +26,7 @@ from jaxflow.flow.flight import Flight, due_times, simultaneous
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
+from jaxflow.flow.rows import norm_over_rows
 from jaxflow.flow.switching import die, settle
 from jaxflow.network import LOG2
 
@@ -96,7 +97,7 @@ def allows(
     tolerance: Float[Array, ""],
 ) -> Bool[Array, ""]:
     """Whether the residual may be frozen for at least `duration` (orthogonal inputs)."""
-    rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=0)
+    rate = norm_over_rows(driving_force(problem, modes, r))
     weight = 0.5 * jnp.exp(2 * log_norms(state))
     moved = jnp.sum(weight * jnp.expm1(jnp.minimum(2 * rate * duration, 700.0)))
     reach = jnp.max(problem.span.norms()) ** 2 / problem.n
@@ -113,7 +114,7 @@ class _Limit:
     def __init__(self, problem, modes, state, r, start, tolerance):
         self.rho = log_norms(state)
         if modes.slide is None:
-            self.top_rate = jnp.linalg.norm(driving_force(problem, modes, r), axis=0)
+            self.top_rate = norm_over_rows(driving_force(problem, modes, r))
         else:
             self.top_rate = problem.span.operator_norm() * jnp.linalg.norm(r) / problem.n
         self.moves = jnp.broadcast_to(self.top_rate > 0, self.rho.shape)

@@ -74,7 +74,7 @@ def gradient_flow(
     Source: arXiv 2206.00939, equation 2.
     """
     require_pair(network, dataset)
-    if not (is_traced(network.w) or is_traced(dataset.x)):
+    if not (is_traced(network.w_mantissa) or is_traced(dataset.x)):
         make_room()
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)

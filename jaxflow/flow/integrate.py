@@ -22,8 +22,8 @@ from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.stepping import attempt_step
 
-WORTHWHILE = 4.0
-"""Freeze the residual only where that covers this many steps of the solver."""
+WORTHWHILE = 4
+"""Freeze the residual only where that covers this many steps of the solver; look as often."""
 FITTED = 0.25
 """Share of the tolerance down to which residuals are followed when the end is sought."""
 UNREACHED = -1
@@ -205,10 +205,14 @@ def _calm(problem, settings, lane: Lane, stop):
         return jnp.array(False)
     if lane.modes.slide is not None:
         return _at_rest(problem, settings, lane, stop)
-    r = frozen_residual(problem, settings, lane)
-    duration = WORTHWHILE * lane.step
-    calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
-    return calm | is_decoupled(lane.modes)
+
+    def look(_, lane: Lane):
+        r = frozen_residual(problem, settings, lane)
+        duration = WORTHWHILE * lane.step
+        calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+        return calm | is_decoupled(lane.modes)
+
+    return once_if(lane.counts.attempted % WORTHWHILE == 0, look, jnp.array(False), lane)
 
 
 def _at_rest(problem, settings, lane: Lane, stop):

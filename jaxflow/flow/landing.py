@@ -15,7 +15,14 @@ import jax.numpy as jnp
 from jaxflow.flow.activation import margins
 from jaxflow.flow.attempt import Attempt, growth, noise_of
 from jaxflow.flow.branching import once_if, tree_where
-from jaxflow.flow.crossing import AIMED, MET, ROUGH, first_crossing, polished
+from jaxflow.flow.crossing import (
+    AIMED,
+    MET,
+    ROUGH,
+    earliest_possible,
+    first_crossing,
+    polished,
+)
 from jaxflow.flow.field import residual
 from jaxflow.flow.lane import Landing, Lane, not_landing
 from jaxflow.flow.outcome import Outcome, count, outcome_of
@@ -43,8 +50,10 @@ HALVED_EVERY = 3
 below zero and returns holds up the pursuit of another one."""
 
 
-def meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attempt, earliest):
+def meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attempt):
     """What follows where a margin may cross zero, or a crossing is being pursued."""
+    noise = noise_of(settings, lane) * attempt.unit
+    earliest = earliest_possible(*attempt.course, noise)
     theta, pair = _first_crossing(settings, lane, attempt, earliest)
 
     def approach(_, lane, attempt, pair):
@@ -98,7 +107,7 @@ def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, p
     aimed = _aim(settings, lane, attempt, pair, theta)
     if lane.modes.slide is not None:
         return aimed
-    g, slope = attempt.margins[0], attempt.slopes[1] / (attempt.unit * attempt.length)
+    g, slope = attempt.step.margins[0], attempt.step.slopes[1] / (attempt.unit * attempt.length)
     shift = (theta - 1) * attempt.length
     there, met = _arrive(problem, settings, lane, attempt, stop, slope, pair, shift)
     there = replace(there, step=_length_for_dense(settings, lane, attempt))
@@ -110,7 +119,7 @@ def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, p
 def _aim(settings: Settings, lane: Lane, attempt: Attempt, pair, theta) -> Outcome:
     """Repeat the step up to a crossing, which the dense output tells well."""
     length = jnp.maximum(theta * attempt.length, 1e-200)
-    crossed = jnp.any(attempt.margins[1] < -noise_of(settings, lane) * attempt.unit)
+    crossed = jnp.any(attempt.step.margins[1] < -noise_of(settings, lane) * attempt.unit)
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
     step = lane.step
@@ -160,7 +169,8 @@ def _land(
     turns out that there is no crossing, the step is as good as any.
     """
     length = attempt.length
-    g, slope = (values / attempt.unit for values in (attempt.margins[1], attempt.slopes[1]))
+    ends = attempt.step.margins[1], attempt.step.slopes[1]
+    g, slope = (values / attempt.unit for values in ends)
     slope = slope / length
     passed = g < -noise_of(settings, lane)
     low = jnp.where(jnp.any(passed), lane.landing.low, length)

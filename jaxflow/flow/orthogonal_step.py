@@ -18,8 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxflow.flow.activation import FAR
 from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
 from jaxflow.flow.problem import Problem
+from jaxflow.flow.rows import sum_of_rows, weighted_sum
 
 
 class OrthogonalStep(eqx.Module):
@@ -43,13 +45,14 @@ class OrthogonalStep(eqx.Module):
     end: tuple[Float[Array, " m"], Float[Array, "n m"]]
     method: diffrax.AbstractERK = eqx.field(static=True)
 
-    def way(self, weights: Float[Array, " s"]) -> tuple[Float[Array, " m"], Float[Array, "n m"]]:
+    def way(self, weights) -> tuple[Float[Array, " m"], Float[Array, "n m"]]:
         """Σ_l weights_l k_l for â and p̂."""
-        return weights @ self.pull, _products(weights, self.push, self.a, self.active)
+        turned = weighted_sum(weights, self.pull)
+        return turned, _products(weights, self.push, self.a, self.active)
 
     def error(self) -> tuple[Float[Array, " m"], Float[Array, "n m"]]:
         """The method's estimate of its error in â and p̂."""
-        return self.way(jnp.asarray(self.method.tableau.b_error))
+        return self.way(np.asarray(self.method.tableau.b_error))
 
     def inside(self, fraction: Float[Array, ""]) -> State:
         """The state at a fraction of the step, by the dense output; exact at both ends."""
@@ -62,9 +65,17 @@ class OrthogonalStep(eqx.Module):
         slopes = self.a[:, j] * self.push[:, k]
         return hidden_parts(self.start)[k, j] + self._weights(fraction) @ slopes
 
-    def slopes_of_pairs(self, stage: int) -> Float[Array, "n m"]:
-        """dp̂/dt of active pairs at a stage, times the step."""
-        return jnp.where(self.active, self.push[stage][:, None] * self.a[stage], 0.0)
+    @property
+    def margins(self) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
+        """p̂ of active pairs at both ends."""
+        ends = hidden_parts(self.start), self.end[1]
+        return tuple(jnp.where(self.active, p, FAR) for p in ends)
+
+    @property
+    def slopes(self) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
+        """dp̂/dt of active pairs at both ends, times the step."""
+        ends = ((self.push[i][:, None], self.a[i]) for i in (0, -1))
+        return tuple(jnp.where(self.active, push * a, 0.0) for push, a in ends)
 
     def _weights(self, fraction: Float[Array, ""]) -> Float[Array, " s"]:
         """The slopes' weights in the dense output.
@@ -104,12 +115,18 @@ def orthogonal_step(
     stage(eta, omega)
     for row in method.tableau.a_lower:
         used = np.flatnonzero(row)
-        before = [jnp.stack([values[i] for i in used]) for values in (pull, push, a)]
-        weights = jnp.asarray(np.asarray(row)[used])
-        moved = omega + _products(weights, before[1], before[2], active)
-        end = jax.lax.optimization_barrier((eta + weights @ before[0], moved))
+        weights = np.asarray(row)[used]
+        rows = [_in_rows(values[i] for i in used) for values in (push, a)]
+        moved = omega + _products(weights, *rows, active)
+        turned = eta + weighted_sum(weights, [pull[i] for i in used])
+        end = jax.lax.optimization_barrier((turned, moved))
         stage(*end)
-    return OrthogonalStep(start, active, *map(jnp.stack, (a, push, pull)), end, method)
+    return OrthogonalStep(start, active, *map(_in_rows, (a, push, pull)), end, method)
+
+
+def _in_rows(vectors) -> Float[Array, "s v"]:
+    """Vectors as the rows of a matrix; `jnp.stack` would be transposed under `vmap`."""
+    return jnp.concatenate([vector[None] for vector in vectors])
 
 
 def in_own_units(rho: Float[Array, " m"], a: Float[Array, " m"], p: Float[Array, "n m"]) -> State:
@@ -120,10 +137,10 @@ def in_own_units(rho: Float[Array, " m"], a: Float[Array, " m"], p: Float[Array,
 
 def own_norm(a: Float[Array, " m"], p: Float[Array, "n m"]) -> Float[Array, " m"]:
     """‖(â_j, p̂_j)‖, and one for neurons that are zero."""
-    norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=0))
+    norm = jnp.sqrt(a**2 + sum_of_rows(p**2))
     return jnp.where(norm > 0, norm, 1.0)
 
 
 def _products(weights, push, a, active):
     """Σ_l weights_l R_l â_l over stages, for the pairs that move."""
-    return jnp.where(active, (weights[:, None] * push).T @ a, 0.0)
+    return jnp.where(active, (jnp.asarray(weights)[:, None] * push).T @ a, 0.0)

@@ -25,7 +25,7 @@ class Outcome(eqx.Module):
 
 def outcome_of(lane: Lane, attempt: Attempt, **changes) -> Outcome:
     """The lane as it was but for the changes."""
-    nobody = jnp.zeros(attempt.margins[0].shape, dtype=bool)
+    nobody = jnp.zeros(attempt.step.margins[0].shape, dtype=bool)
     return Outcome(**({"hit": nobody} | _of_a_lane(lane) | changes))
 
 

@@ -17,11 +17,12 @@ from jaxflow.flow.coordinates import (
     output_parts,
     restore_invariants,
 )
-from jaxflow.flow.crossing import earliest_possible
+from jaxflow.flow.crossing import may_cross
 from jaxflow.flow.landing import meet
 from jaxflow.flow.lane import Lane, not_landing
 from jaxflow.flow.outcome import Outcome, count, moved, outcome_of
 from jaxflow.flow.problem import Problem
+from jaxflow.flow.rows import sum_of_rows
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.switching import switch_modes
@@ -36,10 +37,10 @@ def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane
     attempt = jax.lax.optimization_barrier(try_step(problem, settings, lane, stop))
     good = attempt.error <= 1
     plain = _accepted_or_rejected(problem, lane, attempt, stop, good)
-    earliest = earliest_possible(*attempt.course, noise_of(settings, lane) * attempt.unit)
-    eventful = good & (lane.landing.on | jnp.any(jnp.isfinite(earliest)))
+    crossing = may_cross(*attempt.course, noise_of(settings, lane) * attempt.unit)
+    eventful = good & (lane.landing.on | jnp.any(crossing))
     met = partial(meet, problem, settings, stop)
-    outcome = once_if(eventful, met, plain, lane, attempt, earliest)
+    outcome = once_if(eventful, met, plain, lane, attempt)
     return _give_up(settings, _carried_out(problem, lane, outcome))
 
 
@@ -104,7 +105,7 @@ def _not_below_zero(modes: Modes, state: State) -> State:
 
 def _give_up(settings: Settings, lane: Lane) -> Lane:
     over = lane.counts.attempted >= settings.max_steps
-    broken = ~jnp.all(jnp.isfinite(lane.state))
+    broken = ~jnp.isfinite(jnp.sum(sum_of_rows(lane.state)))
     status = jnp.where(lane.running & over, Status.step_limit, lane.status)
     status = jnp.where(lane.running & lane.log.overflown, Status.event_limit, status)
     unsolved = (lane.modes.reports & codes.FAILED) != 0
