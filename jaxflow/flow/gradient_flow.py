@@ -6,14 +6,15 @@ import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.coordinates import log_norms
-from jaxflow.flow.ending import evidence
-from jaxflow.flow.integrate import integrate, take_off
+from jaxflow.flow.ending import Evidence, evidence
+from jaxflow.flow.integrate import blank_record, integrate, take_off
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
+from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
 from jaxflow.flow.trajectory import Trajectory, events_in_order, padded_events
 from jaxflow.network import ReluNetwork, require_pair
@@ -78,9 +79,10 @@ def gradient_flow(
         make_room()
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
-    run, _, log = _fly(network, dataset, settings, times, jnp.array(False))
+    plan, settings, lane, record = _fly(network, dataset, settings, times, jnp.array(False))
+    run = _trajectory(plan, settings, times, record, lane)
     done = not (is_traced(run.code) or jnp.ndim(run.code))
-    events = events_in_order(log) if done else padded_events(log)
+    events = events_in_order(lane.log) if done else padded_events(lane.log)
     return replace(run, events=events)
 
 
@@ -110,34 +112,33 @@ def _times_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings
     The same compiled program then saves on the way.
     """
     blank = jnp.zeros(GRID)
-    end = _fly(network, dataset, settings, blank, jnp.array(True))[1]
-    return jnp.linspace(0.0, end, GRID)
-
-
-@eqx.filter_jit
-def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
-    plan = launch(network, dataset)
-    settings = _with_horizon(plan, settings)
-    lane = _start(plan, settings)
-    lane, record = integrate(plan.problem, settings, lane, ts, seeking)
-    return _trajectory(plan, settings, ts, record, lane), lane.t, lane.log
+    _, _, lane, _ = _fly(network, dataset, settings, blank, jnp.array(True))
+    return jnp.linspace(0.0, lane.t, GRID)
 
 
 def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
     """Integrate to the end that evidence gives, saving nothing on the way; for batches."""
+    plan, _, lane, _ = _fly(network, dataset, settings, jnp.zeros(0), True)
+    return plan, lane
+
+
+def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
+    """The launch, the settings with a horizon, and lane and record at the end."""
+    plan, settings, lane, record = _at_start(network, dataset, settings, ts, seeking)
+    return plan, settings, *integrate(plan.problem, settings, lane, ts, record)
+
+
+@eqx.filter_jit
+def _at_start(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
     plan = launch(network, dataset)
     settings = _with_horizon(plan, settings)
-    lane = _start(plan, settings)
-    return plan, integrate(plan.problem, settings, lane, jnp.zeros(0), seeking=True)[0]
+    lane = take_off(plan.problem, settings, plan.modes, plan.state, plan.balance)
+    return plan, settings, lane, blank_record(lane, ts, seeking)
 
 
 def _with_horizon(plan: Launch, settings: Settings) -> Settings:
     horizon = jnp.where(jnp.isfinite(settings.horizon), settings.horizon, longest_time(plan))
     return eqx.tree_at(lambda s: s.horizon, settings, horizon)
-
-
-def _start(plan: Launch, settings: Settings) -> Lane:
-    return take_off(plan.problem, settings, plan.modes, plan.state, plan.balance)
 
 
 def longest_time(plan: Launch) -> Float[Array, ""]:
@@ -155,20 +156,27 @@ def longest_time(plan: Launch) -> Float[Array, ""]:
 
 def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane) -> Trajectory:
     """The trajectory, its events still to come."""
+    found, modes = _at_end(plan.problem, lane, record)
     return Trajectory(
         ts=ts,
         states=record.states,
         launch=plan,
-        modes=jnp.swapaxes(record.modes, 1, 2),
+        modes=modes,
         events=None,
         last=lane.state,
         end_time=lane.t,
-        evidence=evidence(plan.problem, lane.modes, lane.state),
+        evidence=found,
         counts=lane.counts,
         code=lane.status,
         rtol=settings.rtol,
         reports=lane.modes.reports,
     )
+
+
+@eqx.filter_jit
+def _at_end(problem: Problem, lane: Lane, record: Record) -> tuple[Evidence, Int[Array, "T m n"]]:
+    """The evidence there, and the modes at save times with the neurons first."""
+    return evidence(problem, lane.modes, lane.state), jnp.swapaxes(record.modes, 1, 2)
 
 
 def settings_of(rtol, horizon, max_steps, solver=None, max_events=0, closed_form=True) -> Settings:

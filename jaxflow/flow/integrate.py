@@ -1,7 +1,13 @@
-"""The whole run: closed forms where they hold, the solver in between, to the end."""
+"""The whole run: closed forms where they hold, the solver in between, to the end.
+
+A run is a sequence of legs, each of one of these two kinds. Outside of JAX's transformations every
+kind is a program of its own, which is compiled when there is such a leg to be flown; under `jit`
+and `vmap` the whole run is one program.
+"""
 
 from dataclasses import replace
 
+import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
@@ -21,6 +27,7 @@ from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.stepping import attempt_step
+from jaxflow.validation import is_traced
 
 WORTHWHILE = 4
 """Freeze the residual only where that covers this many steps of the solver; look as often."""
@@ -52,39 +59,57 @@ def take_off(
     )
 
 
-def integrate(
-    problem: Problem,
-    settings: Settings,
-    lane: Lane,
-    ts: Float[Array, " T"],
-    seeking: bool | Bool[Array, ""] = False,
-) -> tuple[Lane, Record]:
-    """Integrate to the last save time, or when `seeking` to the end that evidence gives.
+def blank_record(lane: Lane, ts: Float[Array, " T"], seeking: bool | Bool[Array, ""]) -> Record:
+    """A record of a run that saves at `ts`, or saves nothing when it seeks the end.
 
-    When seeking nothing is saved; `ts` may then be empty, or anything of the shape of the save
-    times to come, so that one compiled program serves both.
-
-    The loop alternates legs of two kinds: closed forms as long as their bounds allow them, then
-    steps of the solver until they do again.
+    `ts` may then be empty, or anything of the shape of the save times to come, so that the same
+    compiled programs serve both.
     """
-    record = Record(
+    return Record(
         jnp.asarray(seeking),
         jnp.array(0),
         jnp.full((ts.shape[0], *lane.state.shape), jnp.nan),
         jnp.full((ts.shape[0], *lane.modes.active.shape), UNREACHED, dtype=jnp.int8),
     )
-    carry = _note(problem, settings, ts, (lane, record))
 
-    def fly(carry):
-        if settings.closed_form:
+
+def integrate(
+    problem: Problem,
+    settings: Settings,
+    lane: Lane,
+    ts: Float[Array, " T"],
+    record: Record,
+) -> tuple[Lane, Record]:
+    """Integrate to the last save time, or when seeking to the end that evidence gives.
+
+    The loop alternates legs of two kinds: closed forms as long as their bounds allow them, then
+    steps of the solver until they do again.
+    """
+    carry = lane, record
+    given = jax.tree.leaves((problem, settings, carry, ts))
+    if any(is_traced(leaf) for leaf in given):
+
+        def fly(carry):
             carry = _closed_form_leg(problem, settings, ts, carry)
-        return _solver_leg(problem, settings, ts, carry)
+            return _solver_leg(problem, settings, ts, carry)
 
-    return jax.lax.while_loop(lambda c: c[0].running, fly, carry)
+        return jax.lax.while_loop(lambda carry: carry[0].running, fly, carry)
+    while carry[0].running:
+        carry = _closed_form_leg(problem, settings, ts, carry)
+        if carry[0].running:
+            carry = _solver_leg(problem, settings, ts, carry)
+    return carry
 
 
+@eqx.filter_jit
 def _closed_form_leg(problem, settings, ts, carry):
-    """Closed forms from one stop to the next, until the bounds forbid all of them."""
+    """Closed forms from one stop to the next, until the bounds forbid all of them.
+
+    Here the start of a run is noted, if it is one.
+    """
+    carry = _note(problem, settings, ts, carry)
+    if not settings.closed_form:
+        return carry
 
     def wanted(carry):
         return carry[0].running & ~carry[0].thawed
@@ -171,6 +196,7 @@ def _flown(lane: Lane, end, flight: Flight) -> Lane:
     return tree_where(end > lane.t, moved, lane)
 
 
+@eqx.filter_jit
 def _solver_leg(problem, settings, ts, carry):
     """Steps of the solver until the residual may be frozen for a worthwhile time."""
 
