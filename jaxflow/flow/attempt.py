@@ -17,7 +17,7 @@ from jaxflow.flow.orthogonal_step import OrthogonalStep, orthogonal_step, own_no
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import largest_of_rows
 from jaxflow.flow.settings import Settings
-from jaxflow.flow.stages import runge_kutta_step
+from jaxflow.flow.stages import runge_kutta_step, weights_to_the_end
 
 SAFETY = 0.9
 """Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
@@ -51,18 +51,22 @@ class Attempt(eqx.Module):
 
 
 class GeneralStep(eqx.Module):
-    """A step on general inputs: its end, margins, the slopes of all stages, and the method."""
+    """A step on general inputs: its end, its margins, the slopes of all stages, and the method."""
 
     end: Parts
     margins: tuple[Float[Array, "p m"], Float[Array, "p m"]]
     slopes: tuple[Float[Array, "p m"], Float[Array, "p m"]]
-    dense: dict
+    stages: Parts
     method: diffrax.AbstractERK = eqx.field(static=True)
 
     def inside(self, fraction: Float[Array, ""]) -> State:
-        """The state at a fraction of the step, by the dense output of the method."""
-        course = self.method.interpolation_cls(t0=jnp.zeros(()), t1=jnp.ones(()), **self.dense)
-        return course.evaluate(fraction).state
+        """The state at a fraction of the step, by the dense output; exact at both ends."""
+        weights = weights_to_the_end(self.method, fraction)
+
+        def moved(end, slopes):
+            return end + jnp.tensordot(weights, slopes, 1)
+
+        return jax.tree.map(moved, self.end, self.stages).state
 
 
 def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
@@ -92,9 +96,7 @@ def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> At
     g1, slope1 = margins_and_slopes(problem, lane.modes, end.state, last)
     below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
     error = _in_tolerances(settings, jnp.abs(off.state), end.state)
-    margins, slopes_of_margins = (g0 - below, g1 - below), (slope0, slope1)
-    dense = {"y0": start, "y1": end, "k": slopes}
-    step = GeneralStep(end, margins, slopes_of_margins, dense, settings.solver)
+    step = GeneralStep(end, (g0 - below, g1 - below), (slope0, slope1), slopes, settings.solver)
     return Attempt(length, error, jnp.ones_like(end.rho), step)
 
 

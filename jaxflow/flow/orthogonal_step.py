@@ -22,6 +22,7 @@ from jaxflow.flow.activation import FAR
 from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import sum_of_rows, weighted_sum
+from jaxflow.flow.stages import dense_weights, weights_to_the_end
 
 
 class OrthogonalStep(eqx.Module):
@@ -56,14 +57,14 @@ class OrthogonalStep(eqx.Module):
 
     def inside(self, fraction: Float[Array, ""]) -> State:
         """The state at a fraction of the step, by the dense output; exact at both ends."""
-        change = self.way(self._weights(fraction) - self._weights(jnp.ones(())))
+        change = self.way(weights_to_the_end(self.method, fraction))
         moved = (value + more for value, more in zip(self.end, change, strict=True))
         return in_own_units(log_norms(self.start), *moved)
 
     def pair_inside(self, fraction: Float[Array, ""], k, j) -> Float[Array, ""]:
         """p̂_jk at a fraction of the step."""
         slopes = self.a[:, j] * self.push[:, k]
-        return hidden_parts(self.start)[k, j] + self._weights(fraction) @ slopes
+        return hidden_parts(self.start)[k, j] + dense_weights(self.method, fraction) @ slopes
 
     @property
     def margins(self) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
@@ -76,20 +77,6 @@ class OrthogonalStep(eqx.Module):
         """dp̂/dt of active pairs at both ends, times the step."""
         ends = ((self.push[i][:, None], self.a[i]) for i in (0, -1))
         return tuple(jnp.where(self.active, push * a, 0.0) for push, a in ends)
-
-    def _weights(self, fraction: Float[Array, ""]) -> Float[Array, " s"]:
-        """The slopes' weights in the dense output.
-
-        The coefficients that diffrax has for Dormand-Prince 8(7) miss the end by 1e-12 of a slope;
-        this is taken off in proportion.
-        """
-        count = self.a.shape[0]
-        last = jnp.asarray(self.method.tableau.b_sol)
-        course = self.method.interpolation_cls(
-            t0=jnp.zeros(()), t1=jnp.ones(()), y0=jnp.zeros(count), y1=last, k=jnp.eye(count)
-        )
-        missed = last - course.evaluate(jnp.ones(()))
-        return course.evaluate(fraction) + fraction * missed
 
 
 def orthogonal_step(

@@ -1,5 +1,7 @@
 """Our loops over the stages take the step that diffrax takes."""
 
+from dataclasses import replace
+
 import diffrax
 import jax
 import jax.numpy as jnp
@@ -7,10 +9,13 @@ import numpy as np
 import pytest
 
 import jaxflow
+from jaxflow.flow.attempt import try_step
 from jaxflow.flow.coordinates import hidden_parts, output_parts
+from jaxflow.flow.gradient_flow import settings_of
+from jaxflow.flow.integrate import take_off
 from jaxflow.flow.launch import launch
 from jaxflow.flow.orthogonal_step import orthogonal_step
-from jaxflow.flow.stages import runge_kutta_step
+from jaxflow.flow.stages import dense_weights, runge_kutta_step, weights_to_the_end
 
 
 def field(z):
@@ -87,3 +92,36 @@ def test_factored_stages_are_those_of_diffrax_on_the_plain_field(solver):
     norm = np.sqrt(found["a"] ** 2 + np.sum(np.asarray(found["p"]) ** 2, axis=0))
     assert np.abs(output_parts(step.inside(jnp.ones(()))) - found["a"] / norm).max() <= 1e-15
     assert np.abs(step.inside(jnp.zeros(())) - plan.state).max() <= 1e-15
+
+
+@pytest.mark.parametrize("solver", [diffrax.Dopri8(), diffrax.Tsit5(), diffrax.Dopri5()])
+def test_dense_output_is_exact_at_both_ends_and_diffrax_s_in_between(solver):
+    tableau = solver.tableau
+    assert np.abs(dense_weights(solver, jnp.zeros(()))).max() <= 1e-15
+    assert np.abs(dense_weights(solver, jnp.ones(())) - tableau.b_sol).max() <= 1e-15
+    assert np.all(weights_to_the_end(solver, jnp.ones(())) == 0)
+    count = len(tableau.b_sol)
+    ends = {"y0": jnp.zeros(count), "y1": jnp.asarray(tableau.b_sol)}
+    course = solver.interpolation_cls(t0=0.0, t1=1.0, k=jnp.eye(count), **ends)
+    for fraction in (0.2, 0.9):
+        theirs = course.evaluate(jnp.array(fraction))
+        assert np.abs(dense_weights(solver, jnp.array(fraction)) - theirs).max() <= 2e-12
+
+
+def test_a_step_on_general_inputs_ends_where_its_dense_output_does():
+    data = jaxflow.datasets.gaussian_teacher(jax.random.key(0), 5, 3, 2)
+    plan = launch(jaxflow.init.balanced(jax.random.key(1), 6, 3, scale=0.3), data)
+    settings = settings_of(1e-9, 50.0, 100)
+    lane = take_off(plan.problem, settings, plan.modes, plan.state, plan.balance)
+    lane = replace(lane, step=jnp.array(0.4))
+
+    @jax.jit
+    def tried(lane):
+        step = try_step(plan.problem, settings, lane, jnp.array(50.0)).step
+        return step.end.state, step.inside(jnp.ones(())), step.inside(jnp.zeros(()))
+
+    end, at_end, at_start = tried(lane)
+    assert plan.modes.slide is not None
+    assert np.abs(end - plan.state).max() > 1e-3
+    assert np.all(at_end == end)
+    assert np.abs(at_start - plan.state).max() <= 4e-16
