@@ -7,8 +7,10 @@ problem of a new shape takes about 1,000 maps, so that this happens after some s
 
 import time
 import warnings
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from threading import Lock
 
 import jax
 
@@ -18,6 +20,8 @@ INTERVAL = 2.0
 """Seconds between two looks; to compile a thousand maps takes longer."""
 
 _called: set[Hashable] = set()
+_compiling: dict[Hashable, Lock] = {}
+_looking_up = Lock()
 
 _MAPS = Path("/proc/self/maps")
 _ALLOWED = Path("/proc/sys/vm/max_map_count")
@@ -50,15 +54,25 @@ def make_room() -> bool:
     return True
 
 
-def is_first_call(program: Hashable) -> bool:
-    """Whether a program, named by anything that tells shapes apart, is called for the first time.
+@contextmanager
+def compiled_once(program: Hashable) -> Iterator[None]:
+    """Where to call a program, named by anything that tells shapes apart.
 
-    Threads that share a program that is not compiled yet would each compile it: the first call
-    goes ahead. Says no from then on, until programs are forgotten.
+    Threads that share a program that is not compiled yet would each compile it: here the first one
+    compiles it while the others wait. Nobody waits once it has been called, until programs are
+    forgotten.
     """
-    first = program not in _called
-    _called.add(program)
-    return first
+    if program in _called:
+        yield
+        return
+    with _looking_up:
+        alone = _compiling.setdefault(program, Lock())
+    with ExitStack() as held:
+        held.enter_context(alone)
+        if program in _called:
+            held.close()
+        yield
+        _called.add(program)
 
 
 def memory_maps() -> int:

@@ -1,5 +1,8 @@
 """A process that compiles many programs makes room before it runs out of memory maps."""
 
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import jax
 import jax.numpy as jnp
 import pytest
@@ -46,11 +49,32 @@ def test_systems_that_do_not_tell_are_left_alone(looks_now, monkeypatch, tmp_pat
     assert not programs.make_room()
 
 
-def test_a_program_is_called_for_the_first_time_once_until_it_is_forgotten(looks_now, monkeypatch):
-    assert programs.is_first_call(("some program", 3))
-    assert not programs.is_first_call(("some program", 3))
-    assert programs.is_first_call(("some program", 4))
+def test_threads_wait_for_the_one_that_compiles_until_all_is_forgotten(looks_now, monkeypatch):
+    def first_is_alone(program):
+        """Whether the first of four threads leaves the call before another one enters it."""
+        course = []
+
+        def call(i):
+            with programs.compiled_once(program):
+                course.append(i)
+                time.sleep(0.05)
+                course.append(i)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(call, range(4)))
+        return course[0] == course[1]
+
+    assert first_is_alone(("some program", 3))
+    assert not first_is_alone(("some program", 3))
+    assert first_is_alone(("some program", 4))
     monkeypatch.setattr(programs, "allowed_maps", lambda: 0.0)
     with pytest.warns(RuntimeWarning, match="were forgotten"):
         assert programs.make_room()
-    assert programs.is_first_call(("some program", 3))
+    assert first_is_alone(("some program", 3))
+
+
+def test_a_call_that_fails_leaves_the_program_to_the_next_thread():
+    with pytest.raises(KeyError), programs.compiled_once("a program that fails"):
+        raise KeyError
+    with programs.compiled_once("a program that fails"):
+        pass

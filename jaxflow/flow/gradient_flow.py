@@ -124,12 +124,13 @@ def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Lau
 
 def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
     """The launch, the settings with a horizon, and lane and record at the end."""
-    plan, settings, lane, record = _at_start(network, dataset, settings, ts, seeking)
+    plan, settings, lane, record = at_start(network, dataset, settings, ts, seeking)
     return plan, settings, *integrate(plan.problem, settings, lane, ts, record)
 
 
 @eqx.filter_jit
-def _at_start(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
+def at_start(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
+    """The launch, the settings with a horizon, and lane and record at time zero."""
     plan = launch(network, dataset)
     settings = _with_horizon(plan, settings)
     lane = take_off(plan.problem, settings, plan.modes, plan.state, plan.balance)

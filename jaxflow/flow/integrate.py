@@ -90,19 +90,19 @@ def integrate(
     if any(is_traced(leaf) for leaf in given):
 
         def fly(carry):
-            carry = _closed_form_leg(problem, settings, ts, carry)
-            return _solver_leg(problem, settings, ts, carry)
+            carry = closed_form_leg(problem, settings, ts, carry)
+            return solver_leg(problem, settings, ts, carry)
 
         return jax.lax.while_loop(lambda carry: carry[0].running, fly, carry)
     while carry[0].running:
-        carry = _closed_form_leg(problem, settings, ts, carry)
+        carry = closed_form_leg(problem, settings, ts, carry)
         if carry[0].running:
-            carry = _solver_leg(problem, settings, ts, carry)
+            carry = solver_leg(problem, settings, ts, carry)
     return carry
 
 
 @eqx.filter_jit
-def _closed_form_leg(problem, settings, ts, carry):
+def closed_form_leg(problem, settings, ts, carry):
     """Closed forms from one stop to the next, until the bounds forbid all of them.
 
     Here the start of a run is noted, if it is one.
@@ -197,7 +197,7 @@ def _flown(lane: Lane, end, flight: Flight) -> Lane:
 
 
 @eqx.filter_jit
-def _solver_leg(problem, settings, ts, carry):
+def solver_leg(problem, settings, ts, carry):
     """Steps of the solver until the residual may be frozen for a worthwhile time."""
 
     def wanted(carry):

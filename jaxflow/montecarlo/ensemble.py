@@ -15,14 +15,19 @@ from jaxflow.dataset import Dataset
 from jaxflow.flow.ending import evidence
 from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly, settings_of
+from jaxflow.flow.lane import Lane
+from jaxflow.flow.launch import Launch
+from jaxflow.flow.lockstep import fly_all
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
-from jaxflow.programs import is_first_call, make_room
-from jaxflow.validation import positive_integer
+from jaxflow.programs import make_room
+from jaxflow.validation import is_traced, positive_integer
 
-BATCH = 32
+LEAST_BATCH, LARGEST_BATCH = 32, 256
 """Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
+PAIRS = 2**15
+"""Pairs of a neuron and a datum in a batch: more of them do not fit into a core's cache."""
 
 
 class Ensemble(eqx.Module):
@@ -86,7 +91,7 @@ def ensemble(
     rtol: float = DEFAULT_RTOL,
     horizon: float | None = None,
     max_steps: int = 100_000,
-    batch: int = BATCH,
+    batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Ensemble:
     """Integrate the flow from one balanced initialisation for each key, to its certified end.
@@ -98,7 +103,7 @@ def ensemble(
         keys: random keys, shape (runs,), as `jax.random.split` gives.
         width, scale, log_scale, bias: as in `jaxflow.init.balanced`.
         rtol, horizon, max_steps: as in `jaxflow.gradient_flow`.
-        batch: number of runs in one compiled call.
+        batch: number of runs in one compiled call; by default `usual_batch` of a run's pairs.
         progress: called with the number of runs just finished.
 
     Raises:
@@ -113,6 +118,12 @@ def ensemble(
     return run_all(networks, dataset, settings, batch=batch, progress=progress)
 
 
+def usual_batch(pairs: int) -> int:
+    """Runs in a batch, for runs of so many pairs of a neuron and a datum: 32 to 256."""
+    fitting = 2 ** int(np.log2(PAIRS / pairs)) if pairs < PAIRS else 1
+    return min(max(fitting, LEAST_BATCH), LARGEST_BATCH)
+
+
 @eqx.filter_jit
 def _start_all(keys: Array, shape: tuple[int, int, bool], size: dict) -> ReluNetwork:
     """Balanced initialisations for many keys; one program whatever the scale."""
@@ -125,17 +136,18 @@ def run_all(
     dataset: Dataset,
     settings: Settings,
     *,
-    batch: int = BATCH,
+    batch: int | None = None,
     progress: Callable[[int], None] | None = None,
 ) -> Ensemble:
     """Integrate stacked networks, each on one data set or on its own of a stack of as many.
 
-    The runs are done in batches of one size, so that one compiled program serves them all, on as
-    many threads as there are cores; the first batch goes ahead where it has to be compiled.
+    The runs are done in batches of one size, so that the same compiled programs serve them all, on
+    as many threads as there are cores.
     """
     make_room()
+    runs, width = networks.exponent.shape
+    batch = usual_batch(width * dataset.y.shape[-1]) if batch is None else batch
     batch = positive_integer("batch", batch)
-    runs = networks.exponent.shape[0]
     batch = min(batch, runs)
     own_data = dataset.x.ndim == 3
     whole = jax.tree.map(np.asarray, (networks, dataset if own_data else None))
@@ -149,27 +161,31 @@ def run_all(
             progress(min(batch, runs - int(piece[0])))
         return result
 
-    one_run = jax.tree.map(lambda leaf: leaf[0], whole)
-    shapes = [np.shape(leaf) for leaf in jax.tree.leaves((one_run, dataset, settings))]
-    structure = jax.tree.structure((networks, dataset, settings))
-    ahead = 1 if is_first_call((integrate_batch, structure, batch, *shapes)) else 0
-    results = [work(piece) for piece in pieces[:ahead]]
     with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
-        results += pool.map(work, pieces[ahead:])
+        results = list(pool.map(work, pieces))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:runs], *results)
     return jax.tree.map(jnp.asarray, joined)
 
 
-@eqx.filter_jit
 def integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
     """Integrate one batch in lockstep; may be called while a program is traced."""
+    given = jax.tree.leaves((networks, dataset, settings))
+    if not any(is_traced(leaf) for leaf in given):
+        return _summaries(*fly_all(networks, dataset, settings))
+
+    def one(network, data):
+        return _summary(*fly(network, data, settings))
+
     own_data = dataset.x.ndim == 3
-    axes = (0, 0 if own_data else None)
-    return jax.vmap(lambda net, data: _summarise(net, data, settings), axes)(networks, dataset)
+    return jax.vmap(one, (0, 0 if own_data else None))(networks, dataset)
 
 
-def _summarise(network: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
-    plan, lane = fly(network, dataset, settings)
+@eqx.filter_jit
+def _summaries(plans: Launch, lanes: Lane) -> Ensemble:
+    return jax.vmap(_summary)(plans, lanes)
+
+
+def _summary(plan: Launch, lane: Lane) -> Ensemble:
     found = evidence(plan.problem, lane.modes, lane.state)
     r = residual(plan.problem, lane.modes, lane.state)
     return Ensemble(

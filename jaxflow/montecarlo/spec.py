@@ -4,11 +4,13 @@ import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
 
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.montecarlo.chunk_length import chunk_length
+from jaxflow.montecarlo.ensemble import usual_batch
 from jaxflow.montecarlo.families import Family, read_families
 from jaxflow.montecarlo.quantities import DEFAULT_SUMMARIES, SUMMARIES, TRAJECTORIES, kept
 from jaxflow.montecarlo.sections import (
@@ -25,7 +27,6 @@ from jaxflow.montecarlo.sections import (
 from jaxflow.scales import log_of
 
 SECTIONS = ("data", "runs", "solver", "keep", "output")
-BATCH = 32
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,8 @@ def _read(tables: Mapping) -> Spec:
     times = keep.read("times", integer_from(2), 101)
     quantities = kept(summaries, trajectories).values()
     fitting = partial(chunk_length, families, widths, quantities, times)
-    chunk, batch = _lengths(output, fitting)
+    pairs = max(family.shape[0] * width for family, width in product(families, widths))
+    chunk, batch = _lengths(output, fitting, usual_batch(pairs))
     spec = Spec(
         families=families,
         widths=widths,
@@ -155,10 +157,10 @@ def _read(tables: Mapping) -> Spec:
     return spec
 
 
-def _lengths(output: Section, fitting: Callable[[int], int]) -> tuple[int, int]:
+def _lengths(output: Section, fitting: Callable[[int], int], usual: int) -> tuple[int, int]:
     """Runs in a chunk and in a batch; `fitting` says the first for the second if it is not said."""
     chunk = output.read("chunk", integer_from(1), None)
-    batch = output.read("batch", integer_from(1), min(BATCH, chunk or BATCH))
+    batch = output.read("batch", integer_from(1), min(usual, chunk or usual))
     if chunk is not None and batch > chunk:
         raise ValueError(f"output.batch: got {batch}, wanted at most output.chunk = {chunk}")
     return chunk or fitting(batch), batch

@@ -13,6 +13,7 @@ from sweep_stub import ends_of, spec
 import jaxflow
 from jaxflow.cli import main
 from jaxflow.experiments import sweep
+from jaxflow.montecarlo.ensemble import usual_batch
 from jaxflow.montecarlo.plan import Plan
 from jaxflow.montecarlo.spec import differences, spec_of
 from jaxflow.montecarlo.starts import networks
@@ -181,7 +182,7 @@ LARGE = {"data": [{"family": "gaussian teacher", "n": 50, "d": 100, "neurons": 3
 @pytest.mark.parametrize(
     "changes, chunk, batch",
     [
-        ({}, 1024, 32),
+        ({}, 1024, 256),
         ({"output": {"batch": 3}}, 1023, 3),
         ({"output": {"batch": 600}}, 600, 600),
         ({"output": {"chunk": 7}}, 7, 7),
@@ -195,6 +196,11 @@ def test_a_chunk_not_said_is_of_whole_batches_and_fits_into_the_memory(changes, 
     checked = spec_of(tables)
     assert (checked.chunk, checked.batch) == (chunk, batch)
     assert spec_of(checked.as_dict()) == checked
+
+
+@pytest.mark.parametrize("pairs, runs", [(1, 256), (120, 256), (500, 64), (1000, 32), (10**6, 32)])
+def test_a_batch_not_said_has_fewer_runs_where_they_are_larger(pairs, runs):
+    assert usual_batch(pairs) == runs
 
 
 def test_every_run_is_in_one_chunk_and_the_product_is_complete():
