@@ -2,6 +2,8 @@
 
 As for a single run, every kind of leg is a program of its own, which is compiled when there is such
 a leg to be flown. Runs that have arrived, or wait for the other kind of leg, do nothing meanwhile.
+Runs on orthogonal inputs in which the two signs have nothing to do with each other any more go on
+as two flows of their own (see `sides`).
 """
 
 import equinox as eqx
@@ -11,16 +13,19 @@ import numpy as np
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import at_start
-from jaxflow.flow.integrate import closed_form_leg, solver_leg
+from jaxflow.flow.integrate import blank_record, closed_form_leg, solver_leg
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.problem import problem_of
 from jaxflow.flow.settings import Settings
+from jaxflow.flow.sides import SIGNS, comes_apart, room_for_a_side, side_of, together
 from jaxflow.network import ReluNetwork
 from jaxflow.programs import compiled_once
 
 NO_TIMES = np.zeros(0)
 """Save times of runs that only seek their ends."""
+WORTHWHILE = 0.6
+"""Sides of more than this share of all pairs are not worth their programs."""
 
 
 def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -28,25 +33,60 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
 
     `dataset` is one for all, or a stack with one for each.
     """
-    given = eqx.filter((networks, dataset, settings), eqx.is_array)
-    shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(given))
-    named = jax.tree.structure((networks, dataset, settings)), shapes
-    with compiled_once(("start", *named)):
+    own_data = dataset.x.ndim == 3
+    with compiled_once(("start", *_named((networks, dataset, settings)))):
         plan, problem, horizon, carry = _start(networks, dataset, settings)
+    room = None if own_data else _room(dataset, networks.exponent.shape[-1], settings)
+    if room is not None and _any_run(carry):
+        carry = _side_by_side(problem, settings, horizon, carry, room)
+    return plan, _to_the_end(problem, own_data, settings, horizon, carry)[0]
+
+
+def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
+    """All legs that are left."""
+    named = _named((problem, settings, carry))
 
     def flown(leg, carry):
-        with compiled_once((leg.__name__, *named)):
-            return _leg(leg, problem, dataset.x.ndim == 3, settings, horizon, carry)
+        with compiled_once((leg.__name__, own_data, *named)):
+            return _leg(leg, problem, own_data, settings, horizon, carry)
 
-    while _any_runs(carry):
+    while _any_run(carry):
         carry = flown(solver_leg, carry)
-        if _any_runs(carry):
+        if _any_run(carry):
             carry = flown(closed_form_leg, carry)
-    return plan, carry[0]
+    return carry
 
 
-def _any_runs(carry) -> bool:
+def _side_by_side(problem, settings: Settings, horizon, carry, room: tuple[int, int]):
+    """Integrate the runs that come apart to their ends, one sign after the other."""
+    apart, sides, carries = _part(problem, carry, room)
+    if not np.any(np.asarray(apart)):
+        return carry
+    own_horizon = horizon * room[0] / problem.n
+    ends = [
+        _to_the_end(side.problem, True, settings, own_horizon, own)[0]
+        for side, own in zip(sides, carries, strict=True)
+    ]
+    return _join(problem, carry, sides, ends, apart)
+
+
+def _room(dataset: Dataset, width: int, settings: Settings) -> tuple[int, int] | None:
+    """The room of a side; None where there are no sides or they are hardly smaller."""
+    if not (dataset.is_orthogonal and settings.closed_form):
+        return None
+    room = room_for_a_side(np.asarray(dataset.y), width)
+    pairs = dataset.y.shape[0] * width
+    return room if room[0] * room[1] <= WORTHWHILE * pairs else None
+
+
+def _any_run(carry) -> bool:
     return bool(np.any(np.asarray(carry[0].running)))
+
+
+def _named(given) -> tuple:
+    """What tells the programs for the given arguments apart."""
+    shapes = tuple(np.shape(leaf) for leaf in jax.tree.leaves(given))
+    return jax.tree.structure(given), shapes
 
 
 @eqx.filter_jit
@@ -71,3 +111,26 @@ def _leg(leg, problem, own_data: bool, settings: Settings, horizon, carry):
         return leg(problem, to_the_horizon, jnp.asarray(NO_TIMES), carry)
 
     return jax.vmap(one, (0 if own_data else None, 0, 0))(problem, horizon, carry)
+
+
+@eqx.filter_jit
+def _part(problem, carry, room: tuple[int, int]):
+    """Which runs come apart, their sides, and lanes with records for each sign."""
+
+    def one(lane):
+        apart = comes_apart(problem, lane, room)
+        sides = [side_of(problem, lane, room, sign, apart) for sign in SIGNS]
+        blank = [blank_record(side.lane, jnp.asarray(NO_TIMES), True) for side in sides]
+        return apart, sides, [(s.lane, r) for s, r in zip(sides, blank, strict=True)]
+
+    return jax.vmap(one)(carry[0])
+
+
+@eqx.filter_jit
+def _join(problem, carry, sides, ends, apart):
+    def one(lane, sides, ends, apart):
+        flown = [eqx.tree_at(lambda s: s.lane, s, e) for s, e in zip(sides, ends, strict=True)]
+        return together(problem, lane, flown, apart)
+
+    lanes, record = carry
+    return jax.vmap(one)(lanes, sides, ends, apart), record

@@ -41,7 +41,7 @@ class Ensemble(eqx.Module):
         variation_norm: Σ_j |a_j| ‖w_j‖ at the end.
         movement: certified bound on how far log norms and directions still move; inf if unknown.
         fitted: whether all data are fitted in the limit.
-        steps: attempted steps.
+        steps: attempted steps; those of both signs where these are integrated one by one.
         events: changes of activation.
     """
 
