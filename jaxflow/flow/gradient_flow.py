@@ -11,7 +11,7 @@ from jaxtyping import Array, Float, Int
 from jaxflow.dataset import Dataset
 from jaxflow.flow.coordinates import log_norms
 from jaxflow.flow.ending import Evidence, evidence
-from jaxflow.flow.integrate import blank_record, integrate, take_off
+from jaxflow.flow.integrate import blank_record, integrate, take_off, typed
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.problem import Problem
@@ -134,7 +134,7 @@ def at_start(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, see
     plan = launch(network, dataset)
     settings = _with_horizon(plan, settings)
     lane = take_off(plan.problem, settings, plan.modes, plan.state, plan.balance)
-    return plan, settings, lane, blank_record(lane, ts, seeking)
+    return plan, settings, *typed((lane, blank_record(lane, ts, seeking)))
 
 
 def _with_horizon(plan: Launch, settings: Settings) -> Settings:

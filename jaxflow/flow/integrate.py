@@ -109,7 +109,7 @@ def closed_form_leg(problem, settings, ts, carry):
     """
     carry = _note(problem, settings, ts, carry)
     if not settings.closed_form:
-        return carry
+        return typed(carry)
 
     def wanted(carry):
         return carry[0].running & ~carry[0].thawed
@@ -121,7 +121,7 @@ def closed_form_leg(problem, settings, ts, carry):
         lane = replace(lane, thawed=(lane.t < stop) & ~again)
         return tree_where(wanted(carry), _note(problem, settings, ts, (lane, record)), carry)
 
-    return jax.lax.while_loop(wanted, glide, carry)
+    return typed(jax.lax.while_loop(wanted, glide, carry))
 
 
 def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
@@ -210,7 +210,12 @@ def solver_leg(problem, settings, ts, carry):
         calm = _calm(problem, settings, lane, _next_stop(settings, ts, record))
         return replace(lane, thawed=~calm | lane.landing.on), record
 
-    return jax.lax.while_loop(wanted, step, carry)
+    return typed(jax.lax.while_loop(wanted, step, carry))
+
+
+def typed(carry):
+    """All numbers of definite types, as after any leg; else the next would be compiled anew."""
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), carry)
 
 
 def frozen_residual(problem: Problem, settings: Settings, lane: Lane) -> Float[Array, " n"]:

@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import at_start
-from jaxflow.flow.integrate import blank_record, closed_form_leg, solver_leg
+from jaxflow.flow.integrate import blank_record, closed_form_leg, solver_leg, typed
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.problem import problem_of
@@ -121,7 +121,7 @@ def _part(problem, carry, room: tuple[int, int]):
         apart = comes_apart(problem, lane, room)
         sides = [side_of(problem, lane, room, sign, apart) for sign in SIGNS]
         blank = [blank_record(side.lane, jnp.asarray(NO_TIMES), True) for side in sides]
-        return apart, sides, [(s.lane, r) for s, r in zip(sides, blank, strict=True)]
+        return apart, sides, [typed((s.lane, r)) for s, r in zip(sides, blank, strict=True)]
 
     return jax.vmap(one)(carry[0])
 
@@ -133,4 +133,4 @@ def _join(problem, carry, sides, ends, apart):
         return together(problem, lane, flown, apart)
 
     lanes, record = carry
-    return jax.vmap(one)(lanes, sides, ends, apart), record
+    return typed((jax.vmap(one)(lanes, sides, ends, apart), record))

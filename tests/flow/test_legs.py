@@ -7,6 +7,7 @@ import pytest
 
 import jaxflow
 from jaxflow.flow import integrate, lockstep
+from jaxflow.flow.gradient_flow import at_start, settings_of
 from jaxflow.flow.status import Status
 
 TOY = jaxflow.datasets.toy()
@@ -72,3 +73,21 @@ def test_leg_by_leg_in_one_program_and_in_lockstep_it_is_the_same_run(data):
         assert float(together.variation_norm[i]) == pytest.approx(
             float(alone.final.variation_norm()), rel=1e-10
         )
+
+
+@pytest.mark.parametrize("orthogonal", [True, False])
+def test_no_leg_changes_a_type_so_that_none_is_compiled_twice(orthogonal):
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(1), 4, 6)
+    data = data if orthogonal else jaxflow.datasets.gaussian_teacher(jax.random.key(2), 4, 3, 2)
+    start = jaxflow.init.balanced(jax.random.key(3), 8, data.dim, scale=1e-3)
+    settings, ts = settings_of(1e-11, 300.0, 1000, None, 100), jnp.linspace(0.0, 60.0, 7)
+    plan, settings, *carry = at_start(start, data, settings, ts, jnp.array(False))
+
+    def types(carry):
+        return [(leaf.dtype, leaf.shape, leaf.weak_type) for leaf in jax.tree.leaves(carry)]
+
+    wanted = types(carry)
+    for leg in (integrate.closed_form_leg, integrate.solver_leg):
+        carry = leg(plan.problem, settings, ts, tuple(carry))
+        assert types(carry) == wanted
+    assert int(carry[0].counts.attempted) > 0
