@@ -17,6 +17,11 @@ def is_traced(value: object) -> bool:
     return isinstance(value, jax.core.Tracer)
 
 
+def is_anything_traced(tree: object) -> bool:
+    """Whether a leaf of `tree` is traced."""
+    return any(is_traced(leaf) for leaf in jax.tree.leaves(tree))
+
+
 def float64_array(name: str, value: object, shape: tuple[str | int, ...]) -> Float[Array, "..."]:
     """Check that `value` is a finite, non-empty float64 array and return it as a JAX array.
 

@@ -117,7 +117,7 @@ def _times_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings
 
 
 def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
-    """Integrate to the end that evidence gives, saving nothing on the way; for batches."""
+    """Integrate to the end that evidence gives, saving nothing on the way."""
     plan, _, lane, _ = _fly(network, dataset, settings, jnp.zeros(0), True)
     return plan, lane
 

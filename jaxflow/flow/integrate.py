@@ -27,7 +27,7 @@ from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.stepping import attempt_step
-from jaxflow.validation import is_traced
+from jaxflow.validation import is_anything_traced
 
 WORTHWHILE = 4
 """Freeze the residual only where that covers this many steps of the solver; look as often."""
@@ -86,8 +86,7 @@ def integrate(
     steps of the solver until they do again.
     """
     carry = lane, record
-    given = jax.tree.leaves((problem, settings, carry, ts))
-    if any(is_traced(leaf) for leaf in given):
+    if is_anything_traced((problem, settings, carry, ts)):
 
         def fly(carry):
             carry = closed_form_leg(problem, settings, ts, carry)

@@ -105,7 +105,7 @@ def orthogonal_step(
         weights = np.asarray(row)[used]
         rows = [_in_rows(values[i] for i in used) for values in (push, a)]
         moved = omega + _products(weights, *rows, active)
-        turned = eta + weighted_sum(weights, [pull[i] for i in used])
+        turned = eta + weighted_sum(np.asarray(row), pull)
         end = jax.lax.optimization_barrier((turned, moved))
         stage(*end)
     return OrthogonalStep(start, active, *map(_in_rows, (a, push, pull)), end, method)

@@ -12,6 +12,7 @@ Each side has a part of the pairs and takes steps of its own length.
 from dataclasses import replace
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
@@ -24,7 +25,7 @@ from jaxflow.flow.coordinates import (
     log_norms,
     output_parts,
 )
-from jaxflow.flow.lane import Counts, Lane
+from jaxflow.flow.lane import Lane
 from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.span import Span
@@ -124,14 +125,18 @@ def together(problem: Problem, lane: Lane, sides: list[Side], apart) -> Lane:
         died = side.pairs & apart & jnp.isfinite(part.log.times)
         times = _put(times, side, part.log.times / own_time, died)
     ends = jnp.stack([side.lane.t * problem.n / side.problem.n for side in sides])
-    status = _worse(*(side.lane.status for side in sides))
+    status = jnp.maximum(*(side.lane.status for side in sides))  # `interpolated` if both are
+
+    def added(before, *after):
+        return before + jnp.where(apart, sum(count - before for count in after), 0)
+
     return replace(
         lane,
         t=jnp.where(apart, jnp.max(ends), lane.t),
         state=assemble(rho, eta, omega),
         modes=Modes(active, None),
         log=DeathTable(times),
-        counts=_added(lane.counts, [side.lane.counts for side in sides], apart),
+        counts=jax.tree.map(added, lane.counts, *(side.lane.counts for side in sides)),
         status=jnp.where(apart, status, lane.status),
     )
 
@@ -143,20 +148,3 @@ def _seeing(lane: Lane, sign: float) -> Bool[Array, " m"]:
 
 def _put(whole: Array, side: Side, part: Array, where: Bool[Array, "k j"]) -> Array:
     return whole.at[side.places].set(jnp.where(where, part, whole[side.places]))
-
-
-def _worse(one, other):
-    """`interpolated` if both are, and else the one that says more: a failure, `moving`, ..."""
-    return jnp.maximum(one, other)
-
-
-def _added(before: Counts, after: list[Counts], apart) -> Counts:
-    def total(start, *ends):
-        return start + jnp.where(apart, sum(end - start for end in ends), 0)
-
-    return Counts(
-        **{
-            name: total(getattr(before, name), *(getattr(end, name) for end in after))
-            for name in ("accepted", "rejected", "landings", "frozen")
-        }
-    )

@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PyTree
 
+from jaxflow.flow.rows import weighted_sum
+
 
 def runge_kutta_step(
     solver: diffrax.AbstractERK,
@@ -31,9 +33,7 @@ def runge_kutta_step(
 
     def combined(weights, slopes):
         """Σ_l weights_l k_l, without the terms that vanish."""
-        used = [(w, k) for w, k in zip(weights, slopes, strict=True) if w != 0]
-        parts = [jax.tree.map(lambda leaf, w=w: w * leaf, k) for w, k in used]
-        return jax.tree.map(lambda *terms: sum(terms), *parts)
+        return jax.tree.map(lambda *leaves: weighted_sum(weights, leaves), *slopes)
 
     def moved(way):
         return jax.tree.map(jnp.add, start, way)

@@ -22,7 +22,7 @@ from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
 from jaxflow.programs import make_room
-from jaxflow.validation import is_traced, positive_integer
+from jaxflow.validation import is_anything_traced, positive_integer
 
 LEAST_BATCH, LARGEST_BATCH = 32, 256
 """Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
@@ -169,8 +169,7 @@ def run_all(
 
 def integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
     """Integrate one batch in lockstep; may be called while a program is traced."""
-    given = jax.tree.leaves((networks, dataset, settings))
-    if not any(is_traced(leaf) for leaf in given):
+    if not is_anything_traced((networks, dataset, settings)):
         return _summaries(*fly_all(networks, dataset, settings))
 
     def one(network, data):
