@@ -6,6 +6,8 @@ Runs on orthogonal inputs in which the two signs have nothing to do with each ot
 as two flows of their own (see `sides`).
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -18,7 +20,15 @@ from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.problem import problem_of
 from jaxflow.flow.settings import Settings
-from jaxflow.flow.sides import SIGNS, comes_apart, room_for_a_side, side_of, together
+from jaxflow.flow.sides import (
+    SIGNS,
+    Room,
+    Side,
+    comes_apart,
+    rooms_for_sides,
+    side_of,
+    together,
+)
 from jaxflow.network import ReluNetwork
 from jaxflow.programs import compiled_once
 
@@ -26,6 +36,10 @@ NO_TIMES = np.zeros(0)
 """Save times of runs that only seek their ends."""
 WORTHWHILE = 0.6
 """Sides of more than this share of all pairs are not worth their programs."""
+
+
+FEW = 4
+"""Runs in a batch of those that are left over; it pays where that is a small part of a batch."""
 
 
 def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -36,9 +50,10 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
     own_data = dataset.x.ndim == 3
     with compiled_once(("start", *_named((networks, dataset, settings)))):
         plan, problem, horizon, carry = _start(networks, dataset, settings)
-    room = None if own_data else _room(dataset, networks.exponent.shape[-1], settings)
-    if room is not None and _any_run(carry):
-        carry = _side_by_side(problem, settings, horizon, carry, room)
+    rooms = None if own_data else _rooms(dataset, networks.exponent.shape[-1], settings)
+    if rooms is not None and _any_run(carry):
+        carry = _side_by_side(problem, settings, horizon, carry, rooms)
+        carry = _stragglers(problem, settings, horizon, carry)
     return plan, _to_the_end(problem, own_data, settings, horizon, carry)[0]
 
 
@@ -57,26 +72,41 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
     return carry
 
 
-def _side_by_side(problem, settings: Settings, horizon, carry, room: tuple[int, int]):
-    """Integrate the runs that come apart to their ends, one sign after the other."""
-    apart, sides, carries = _part(problem, carry, room)
+def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room, Room]):
+    """Integrate the runs that come apart to their ends, each sign on a thread of its own."""
+    apart, sides, carries = _part(problem, carry, rooms)
     if not np.any(np.asarray(apart)):
         return carry
-    own_horizon = horizon * room[0] / problem.n
-    ends = [
-        _to_the_end(side.problem, True, settings, own_horizon, own)[0]
-        for side, own in zip(sides, carries, strict=True)
-    ]
+
+    def flown(side: Side, own):
+        own_horizon = horizon * side.problem.y.shape[-1] / problem.n
+        return _to_the_end(side.problem, True, settings, own_horizon, own)[0]
+
+    with ThreadPoolExecutor(max_workers=len(SIGNS)) as pool:
+        ends = list(pool.map(flown, sides, carries))
     return _join(problem, carry, sides, ends, apart)
 
 
-def _room(dataset: Dataset, width: int, settings: Settings) -> tuple[int, int] | None:
-    """The room of a side; None where there are no sides or they are hardly smaller."""
+def _stragglers(problem, settings: Settings, horizon, carry):
+    """Integrate the few runs that are left where most have arrived, some at a time."""
+    left = np.flatnonzero(np.asarray(carry[0].running))
+    if not 0 < len(left) <= horizon.shape[0] // FEW:
+        return carry
+    for first in range(0, len(left), FEW):
+        runs = np.resize(left[first : first + FEW], FEW)
+        own_horizon, own = _taken((horizon, carry), runs)
+        own = _to_the_end(problem, False, settings, own_horizon, own)
+        carry = _put_back(carry, runs, own)
+    return carry
+
+
+def _rooms(dataset: Dataset, width: int, settings: Settings) -> tuple[Room, Room] | None:
+    """The rooms of the sides; None where there are no sides or they are hardly smaller."""
     if not (dataset.is_orthogonal and settings.closed_form):
         return None
-    room = room_for_a_side(np.asarray(dataset.y), width)
+    rooms = rooms_for_sides(np.asarray(dataset.y), width)
     pairs = dataset.y.shape[0] * width
-    return room if room[0] * room[1] <= WORTHWHILE * pairs else None
+    return rooms if max(r.data * r.neurons for r in rooms) <= WORTHWHILE * pairs else None
 
 
 def _any_run(carry) -> bool:
@@ -114,16 +144,26 @@ def _leg(leg, problem, own_data: bool, settings: Settings, horizon, carry):
 
 
 @eqx.filter_jit
-def _part(problem, carry, room: tuple[int, int]):
+def _part(problem, carry, rooms: tuple[Room, Room]):
     """Which runs come apart, their sides, and lanes with records for each sign."""
 
     def one(lane):
-        apart = comes_apart(problem, lane, room)
-        sides = [side_of(problem, lane, room, sign, apart) for sign in SIGNS]
+        apart = comes_apart(problem, lane, rooms)
+        sides = [side_of(problem, lane, *own, apart) for own in zip(rooms, SIGNS, strict=True)]
         blank = [blank_record(side.lane, jnp.asarray(NO_TIMES), True) for side in sides]
         return apart, sides, [typed((s.lane, r)) for s, r in zip(sides, blank, strict=True)]
 
     return jax.vmap(one)(carry[0])
+
+
+@eqx.filter_jit
+def _taken(whole, runs):
+    return jax.tree.map(lambda leaf: leaf[runs], whole)
+
+
+@eqx.filter_jit
+def _put_back(whole, runs, parts):
+    return typed(jax.tree.map(lambda leaf, part: leaf.at[runs].set(part), whole, parts))
 
 
 @eqx.filter_jit

@@ -25,6 +25,11 @@ from jaxflow.flow.rows import sum_of_rows, weighted_sum
 from jaxflow.flow.stages import dense_weights, weights_to_the_end
 
 
+FEW = 8
+"""Data up to which sums of products are written out, one row after the other. For small matrices
+that is faster than their product; for many it makes the program long."""
+
+
 class OrthogonalStep(eqx.Module):
     """A step that was tried: its start and the factors of the slopes of all stages.
 
@@ -40,9 +45,9 @@ class OrthogonalStep(eqx.Module):
 
     start: State
     active: Bool[Array, "n m"]
-    a: Float[Array, "s m"]
-    push: Float[Array, "s n"]
-    pull: Float[Array, "s m"]
+    a: list[Float[Array, " m"]]
+    push: list[Float[Array, " n"]]
+    pull: list[Float[Array, " m"]]
     end: tuple[Float[Array, " m"], Float[Array, "n m"]]
     method: diffrax.AbstractERK = eqx.field(static=True)
 
@@ -63,7 +68,7 @@ class OrthogonalStep(eqx.Module):
 
     def pair_inside(self, fraction: Float[Array, ""], k, j) -> Float[Array, ""]:
         """p̂_jk at a fraction of the step."""
-        slopes = self.a[:, j] * self.push[:, k]
+        slopes = jnp.stack([a[j] * push[k] for a, push in zip(self.a, self.push, strict=True)])
         return hidden_parts(self.start)[k, j] + dense_weights(self.method, fraction) @ slopes
 
     @property
@@ -101,14 +106,14 @@ def orthogonal_step(
 
     stage(eta, omega)
     for row in method.tableau.a_lower:
+        row = np.asarray(row)
         used = np.flatnonzero(row)
-        weights = np.asarray(row)[used]
-        rows = [_in_rows(values[i] for i in used) for values in (push, a)]
-        moved = omega + _products(weights, *rows, active)
-        turned = eta + weighted_sum(np.asarray(row), pull)
+        some = [[values[i] for i in used] for values in (push, a)]
+        moved = omega + _products(row[used], *some, active)
+        turned = eta + weighted_sum(row, pull)
         end = jax.lax.optimization_barrier((turned, moved))
         stage(*end)
-    return OrthogonalStep(start, active, *map(_in_rows, (a, push, pull)), end, method)
+    return OrthogonalStep(start, active, a, push, pull, end, method)
 
 
 def _in_rows(vectors) -> Float[Array, "s v"]:
@@ -128,6 +133,11 @@ def own_norm(a: Float[Array, " m"], p: Float[Array, "n m"]) -> Float[Array, " m"
     return jnp.where(norm > 0, norm, 1.0)
 
 
-def _products(weights, push, a, active):
+def _products(weights, push, a, active) -> Float[Array, "n m"]:
     """Σ_l weights_l R_l â_l over stages, for the pairs that move."""
-    return jnp.where(active, (jnp.asarray(weights)[:, None] * push).T @ a, 0.0)
+    if active.shape[0] > FEW:
+        weighted = jnp.asarray(weights)[:, None] * _in_rows(push)
+        return jnp.where(active, weighted.T @ _in_rows(a), 0.0)
+    forces = [weights[i] * force for i, force in enumerate(push)]
+    rows = (weighted_sum([f[k] for f in forces], a) for k in range(active.shape[0]))
+    return _in_rows(jnp.where(pairs, row, 0.0) for pairs, row in zip(active, rows, strict=True))

@@ -10,6 +10,7 @@ Each side has a part of the pairs and takes steps of its own length.
 """
 
 from dataclasses import replace
+from typing import NamedTuple
 
 import equinox as eqx
 import jax
@@ -32,6 +33,15 @@ from jaxflow.flow.span import Span
 from jaxflow.flow.status import Status
 
 SIGNS = (1.0, -1.0)
+ALIKE = 0.8
+"""Ratio of numbers of data from which on the smaller side is filled up to the larger one."""
+
+
+class Room(NamedTuple):
+    """Numbers of data and neurons with which a side is laid out."""
+
+    data: int
+    neurons: int
 
 
 class Side(eqx.Module):
@@ -62,31 +72,34 @@ class Side(eqx.Module):
         return self.real[:, None] & self.chosen
 
 
-def room_for_a_side(y: Float[np.ndarray, " n"], width: int) -> tuple[int, int]:
-    """Numbers of data and neurons with which a side is laid out.
+def rooms_for_sides(y: Float[np.ndarray, " n"], width: int) -> tuple[Room, Room]:
+    """How much room the side of each sign is given, in the order of `SIGNS`.
 
-    Both signs have the same room, so that the same programs serve them; as to neurons, half of them
-    and four standard deviations of a fair coin more.
+    Signs of almost as many data have the same room, so that the same programs serve them. As to
+    neurons, it is half of them and four standard deviations of a fair coin more.
     """
-    data = max(int(np.sum(y > 0)), int(np.sum(y < 0)))
+    data = [max(int(np.sum(sign * y > 0)), 1) for sign in SIGNS]
+    if min(data) >= ALIKE * max(data):
+        data = [max(data)] * 2
     neurons = width / 2 + 2 * np.sqrt(width)
-    return data, min(width, 4 * int(np.ceil(neurons / 4)))
+    neurons = min(width, 4 * int(np.ceil(neurons / 4)))
+    return tuple(Room(count, neurons) for count in data)
 
 
-def comes_apart(problem: Problem, lane: Lane, room: tuple[int, int]) -> Bool[Array, ""]:
+def comes_apart(problem: Problem, lane: Lane, rooms: tuple[Room, Room]) -> Bool[Array, ""]:
     """Whether the run is a flow of two sides from here on, for which there is room."""
     eta = output_parts(lane.state)
     right = eta * problem.y[:, None] > 0
     seeing = [jnp.sum(_seeing(lane, sign)) for sign in SIGNS]
-    fits = jnp.all(jnp.stack(seeing) <= room[1])
+    fits = jnp.all(jnp.stack(seeing) <= jnp.array([room.neurons for room in rooms]))
     return lane.running & ~lane.landing.on & fits & jnp.all(right | ~lane.modes.active)
 
 
-def side_of(problem: Problem, lane: Lane, room: tuple[int, int], sign: float, apart) -> Side:
+def side_of(problem: Problem, lane: Lane, room: Room, sign: float, apart) -> Side:
     """The part of one sign, waiting to be integrated if the run comes `apart`."""
     own, seeing = sign * problem.y > 0, _seeing(lane, sign)
-    data = jnp.argsort(~own, stable=True)[: room[0]]
-    neurons = jnp.argsort(~seeing, stable=True)[: room[1]]
+    data = jnp.argsort(~own, stable=True)[: room.data]
+    neurons = jnp.argsort(~seeing, stable=True)[: room.neurons]
     real, chosen = own[data], seeing[neurons]
     active = lane.modes.active[data[:, None], neurons] & real[:, None] & chosen
     least = jnp.min(log_norms(lane.state))
@@ -96,7 +109,7 @@ def side_of(problem: Problem, lane: Lane, room: tuple[int, int], sign: float, ap
     kappa = jnp.where(chosen, lane.balance.kappa[neurons], 1.0)
     span = problem.span
     rows = jnp.where(real, span.rows[data], 1.0)
-    own_time = room[0] / problem.n
+    own_time = room.data / problem.n
     part = replace(
         lane,
         t=lane.t * own_time,

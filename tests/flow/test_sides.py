@@ -11,13 +11,13 @@ import jaxflow
 from jaxflow.flow import lockstep
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.lane import Lane
-from jaxflow.flow.sides import SIGNS, comes_apart, room_for_a_side, side_of, together
+from jaxflow.flow.sides import SIGNS, Room, comes_apart, rooms_for_sides, side_of, together
 from jaxflow.flow.status import Status
 
 DATA = jaxflow.datasets.random_orthogonal(jax.random.key(4), 6, 8)
 KEYS = jax.random.split(jax.random.key(5), 7)
 WIDTH = 40
-ROOM = room_for_a_side(np.asarray(DATA.y), WIDTH)
+ROOMS = rooms_for_sides(np.asarray(DATA.y), WIDTH)
 
 
 def starts(scale, keys=KEYS, data=DATA):
@@ -76,8 +76,9 @@ def test_sides_see_their_own_data_and_nothing_is_lost():
     problem, lanes = after_first_leg(1e-8)
     for i in range(len(KEYS)):
         lane = run_of(lanes, i)
-        assert bool(comes_apart(problem, lane, ROOM))
-        sides = [side_of(problem, lane, ROOM, sign, jnp.array(True)) for sign in SIGNS]
+        assert bool(comes_apart(problem, lane, ROOMS))
+        given = zip(ROOMS, SIGNS, strict=True)
+        sides = [side_of(problem, lane, *own, jnp.array(True)) for own in given]
         for side, sign in zip(sides, SIGNS, strict=True):
             active = np.asarray(side.lane.modes.active)
             assert np.all(sign * np.asarray(side.problem.y) >= 0)
@@ -96,8 +97,52 @@ def test_signs_that_still_pull_on_each_other_stay_together():
     wrong = int(np.argmax(np.asarray(lane.state[1, neuron] * DATA.y) < 0))
     mixed = lane.modes.active.at[wrong, neuron].set(True)
     mixed = replace(lane, modes=replace(lane.modes, active=mixed))
-    assert not comes_apart(problem, mixed, ROOM)
-    assert not comes_apart(problem, lane, (ROOM[0], 5))
+    assert not comes_apart(problem, mixed, ROOMS)
+    assert not comes_apart(problem, lane, (ROOMS[0], Room(ROOMS[1].data, 5)))
+
+
+@pytest.mark.parametrize(
+    "positive, negative, data",
+    [(6, 4, (6, 4)), (5, 5, (5, 5)), (9, 10, (10, 10)), (7, 0, (7, 1))],
+)
+def test_a_side_has_room_for_its_own_data_and_no_more_unless_that_spares_a_program(
+    positive, negative, data
+):
+    y = np.concatenate([np.ones(positive), -np.ones(negative), np.zeros(2)])
+    rooms = rooms_for_sides(y, 100)
+    assert tuple(room.data for room in rooms) == data
+    assert {room.neurons for room in rooms} == {72}
+
+
+def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
+    whole = jaxflow.ensemble(DATA, KEYS, width=WIDTH, scale=1e-8)
+    part = lockstep._part
+
+    def two_left_out(problem, carry, rooms):
+        apart, sides, carries = part(problem, carry, rooms)
+        out = jnp.isin(jnp.arange(len(KEYS)), jnp.array([1, 5]))
+        waiting = [
+            (replace(own[0], status=jnp.where(out, int(Status.moving), own[0].status)), own[1])
+            for own in carries
+        ]
+        return apart & ~out, sides, waiting
+
+    monkeypatch.setattr(lockstep, "_part", two_left_out)
+    monkeypatch.setattr(lockstep, "FEW", 2)
+    flown = []
+    leg = lockstep._leg
+
+    def noted(kind, problem, own_data, settings, horizon, carry):
+        flown.append((own_data, horizon.shape[0]))
+        return leg(kind, problem, own_data, settings, horizon, carry)
+
+    monkeypatch.setattr(lockstep, "_leg", noted)
+    some = jaxflow.ensemble(DATA, KEYS, width=WIDTH, scale=1e-8)
+    assert {runs for own_data, runs in flown if not own_data} == {2}
+    assert np.array_equal(some.code, whole.code) and np.array_equal(some.events, whole.events)
+    assert np.allclose(some.variation_norm, whole.variation_norm, rtol=1e-10)
+    others = [i for i in range(len(KEYS)) if i not in (1, 5)]
+    assert np.array_equal(some.variation_norm[np.array(others)], whole.variation_norm[np.array(others)])
 
 
 def test_the_horizon_and_failures_of_a_side_are_those_of_the_run(parts):
