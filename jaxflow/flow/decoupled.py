@@ -18,6 +18,7 @@ this kind once its early changes of mode are over.
 """
 
 import equinox as eqx
+import jax
 import jax.numpy as jnp
 from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
@@ -60,28 +61,40 @@ def decoupled_flow(
     spin = rotation(state, jnp.where(modes.active, onward[:, None], 0.0), balance)
     doom = spin.zero_times(problem.span, jnp.ones(()))
     doom = jnp.where(modes.active, doom, jnp.inf)
-    first = riccati(problem, modes, state, jnp.isinf(doom))
-    span = jnp.where(sought > 0, first.time_of_fit(sought), jnp.inf)
-    span = jnp.minimum(stop - start, span)
-    far = first.angle(span)
-    solution = riccati(problem, modes, state, doom >= far[:, None])
-    reached = solution.angle(span)
-    deaths = doom < reached[:, None]
-    times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
-    neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=1)
-    allowed = (
-        jnp.all(deaths == (doom < far[:, None]))
-        & jnp.all(solution.sound)
-        & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
-    )
-    shared = jnp.minimum(doom, reached[:, None])
-    angle = jnp.min(jnp.where(modes.active, shared, jnp.inf), axis=0)
-    angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
-    moved = spin.at(log_norms(state), angle)
-    left, modes, log = die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
-    end = jnp.where(span < stop - start, start + span, stop)
+
+    def fly(carry):
+        """Who dies follows from how far θ goes, and that from who lives: without the doomed in
+        the first try, with all of them in the second."""
+        tries, *_ = carry
+        first = riccati(problem, modes, state, jnp.isinf(doom) | (tries == 1))
+        span = jnp.where(sought > 0, first.time_of_fit(sought), jnp.inf)
+        span = jnp.minimum(stop - start, span)
+        far = first.angle(span)
+        solution = riccati(problem, modes, state, doom >= far[:, None])
+        reached = solution.angle(span)
+        deaths = doom < reached[:, None]
+        times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
+        neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=1)
+        allowed = (
+            jnp.all(deaths == (doom < far[:, None]))
+            & jnp.all(solution.sound)
+            & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
+        )
+        shared = jnp.minimum(doom, reached[:, None])
+        angle = jnp.min(jnp.where(modes.active, shared, jnp.inf), axis=0)
+        angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
+        moved = spin.at(log_norms(state), angle)
+        flight = die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
+        return tries + 1, allowed, jnp.where(span < stop - start, start + span, stop), flight
+
+    def refused(carry):
+        tries, allowed, *_ = carry
+        return ~allowed & (tries < 2)
+
+    nothing = (jnp.array(0), jnp.array(False), start, (state, modes, log))
+    _, allowed, end, flight = jax.lax.while_loop(refused, fly, nothing)
     clock = jnp.full(state.shape[1], end)
-    return jnp.where(allowed, end, start), Flight(clock, left, modes, log)
+    return jnp.where(allowed, end, start), Flight(clock, *flight)
 
 
 def _weight_of(problem: Problem, state: State, pairs: Bool[Array, "n m"]) -> Float[Array, " n"]:

@@ -1,6 +1,7 @@
 """The whole run: closed forms where they hold, the solver in between, to the end.
 
-A run is a sequence of legs, each of one of these two kinds. Outside of JAX's transformations every
+A run is a sequence of legs of three kinds: the closed forms of plateaus, steps of the solver, and
+the closed form of the last approach to the limit. Outside of JAX's transformations every
 kind is a program of its own, which is compiled when there is such a leg to be flown; under `jit`
 and `vmap` the whole run is one program.
 """
@@ -13,8 +14,9 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.activation import Modes, driving_force
+from jaxflow.flow.approach import approach, approach_bound, seen_residual
 from jaxflow.flow.branching import once_if, tree_where
-from jaxflow.flow.coordinates import Balance, State
+from jaxflow.flow.coordinates import Balance, State, restore_invariants
 from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.ending import Evidence, evidence
 from jaxflow.flow.feedback import feedback_flow, log_effect_at_once
@@ -35,6 +37,8 @@ FITTED = 0.25
 """Share of the tolerance down to which residuals are followed when the end is sought."""
 UNREACHED = -1
 """Mode at save times that a run does not come to; the states there are NaN."""
+ROUNDING = 1e-15
+"""Residuals this small beside the labels are rounding."""
 EARLY = 1e-6
 """Outputs this small, relative to the labels, leave all data on the first plateau."""
 
@@ -82,21 +86,24 @@ def integrate(
 ) -> tuple[Lane, Record]:
     """Integrate to the last save time, or when seeking to the end that evidence gives.
 
-    The loop alternates legs of two kinds: closed forms as long as their bounds allow them, then
-    steps of the solver until they do again.
+    The loop goes through the kinds of legs: closed forms as long as their bounds allow them, then
+    steps of the solver until they do again, then the last approach if it has come to that.
     """
     carry = lane, record
     if is_anything_traced((problem, settings, carry, ts)):
 
         def fly(carry):
             carry = closed_form_leg(problem, settings, ts, carry)
-            return solver_leg(problem, settings, ts, carry)
+            carry = solver_leg(problem, settings, ts, carry)
+            return approach_leg(problem, settings, ts, carry)
 
         return jax.lax.while_loop(lambda carry: carry[0].running, fly, carry)
     while carry[0].running:
         carry = closed_form_leg(problem, settings, ts, carry)
         if carry[0].running:
             carry = solver_leg(problem, settings, ts, carry)
+        if carry[0].running and has_approach(problem, settings):
+            carry = approach_leg(problem, settings, ts, carry)
     return carry
 
 
@@ -212,6 +219,50 @@ def solver_leg(problem, settings, ts, carry):
     return typed(jax.lax.while_loop(wanted, step, carry))
 
 
+@eqx.filter_jit
+def approach_leg(problem, settings, ts, carry):
+    """The last approach to the limit, from one stop to the next, where its bound allows it."""
+    if not has_approach(problem, settings):
+        return typed(carry)
+
+    def wanted(items):
+        (lane, _), onward = items
+        return lane.running & onward & _approaches(problem, settings, lane)
+
+    def glide(items):
+        (lane, record), _ = items
+        moved = _approach_piece(problem, settings, lane, _next_stop(settings, ts, record), record)
+        noted = _note(problem, settings, ts, (moved, record))
+        return tree_where(wanted(items), (noted, moved.t > lane.t), items)
+
+    return typed(jax.lax.while_loop(wanted, glide, (carry, jnp.array(True)))[0])
+
+
+def has_approach(problem: Problem, settings: Settings) -> bool:
+    """Whether there is a closed form of the last approach: for orthogonal inputs."""
+    return problem.span.orthogonal and settings.closed_form
+
+
+def _approaches(problem, settings, lane: Lane) -> Bool[Array, ""]:
+    """Whether the last approach has begun; where the data decouple there is something better."""
+    tolerance = settings.approach_tolerance
+    within = approach_bound(problem, lane.modes, lane.state, tolerance) <= tolerance
+    return within & ~lane.landing.on & ~is_decoupled(lane.modes)
+
+
+def _approach_piece(problem, settings, lane: Lane, stop, record: Record) -> Lane:
+    """To the stop, or, if the end is sought, to the fit and from there on by powers of ten."""
+    r = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state))
+    size = jnp.linalg.norm(problem.y)
+    sought = jnp.minimum(FITTED * settings.rtol * size, 0.1 * r)
+    sought = jnp.where(record.seeking & (sought > ROUNDING * size), sought, 0.0)
+    left = stop - lane.t
+    span, state = approach(problem, lane.modes, lane.state, lane.balance, left, sought)
+    counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
+    t = jnp.where(span < left, lane.t + span, stop)
+    return replace(lane, t=t, state=restore_invariants(state, lane.balance), counts=counts)
+
+
 def typed(carry):
     """All numbers of definite types, as after any leg; else the next would be compiled anew."""
     return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), carry)
@@ -240,7 +291,7 @@ def _calm(problem, settings, lane: Lane, stop):
         r = frozen_residual(problem, settings, lane)
         duration = WORTHWHILE * lane.step
         calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
-        return calm | is_decoupled(lane.modes)
+        return calm | is_decoupled(lane.modes) | _approaches(problem, settings, lane)
 
     return once_if(lane.counts.attempted % WORTHWHILE == 0, look, jnp.array(False), lane)
 

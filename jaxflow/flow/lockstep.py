@@ -15,7 +15,14 @@ import numpy as np
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import at_start
-from jaxflow.flow.integrate import blank_record, closed_form_leg, solver_leg, typed
+from jaxflow.flow.integrate import (
+    approach_leg,
+    blank_record,
+    closed_form_leg,
+    has_approach,
+    solver_leg,
+    typed,
+)
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.problem import problem_of
@@ -65,10 +72,12 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
         with compiled_once((leg.__name__, own_data, *named)):
             return _leg(leg, problem, own_data, settings, horizon, carry)
 
+    kinds = [solver_leg, closed_form_leg]
+    if has_approach(problem, settings):
+        kinds.insert(1, approach_leg)
     while _any_run(carry):
-        carry = flown(solver_leg, carry)
-        if _any_run(carry):
-            carry = flown(closed_form_leg, carry)
+        for leg in kinds:
+            carry = flown(leg, carry) if _any_run(carry) else carry
     return carry
 
 

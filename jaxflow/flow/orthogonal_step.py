@@ -24,7 +24,6 @@ from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import sum_of_rows, weighted_sum
 from jaxflow.flow.stages import dense_weights, weights_to_the_end
 
-
 FEW = 8
 """Data up to which sums of products are written out, one row after the other. For small matrices
 that is faster than their product; for many it makes the program long."""

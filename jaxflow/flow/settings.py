@@ -10,6 +10,9 @@ SMALLEST_RTOL = 1e-14
 FROZEN_SHARE = 0.005
 """Share of the tolerance that one piece in closed form may use up."""
 
+APPROACH_SHARE = 0.1
+"""Share of the tolerance that the closed form of the last approach may use up."""
+
 
 class Settings(eqx.Module):
     """How accurately and how far to integrate.
@@ -35,3 +38,8 @@ class Settings(eqx.Module):
     def frozen_tolerance(self) -> Float[Array, ""]:
         """Error allowed to each closed-form piece with frozen residual."""
         return FROZEN_SHARE * jnp.minimum(self.rtol, 1e-9)
+
+    @property
+    def approach_tolerance(self) -> Float[Array, ""]:
+        """Error allowed to the closed form of the last approach."""
+        return APPROACH_SHARE * self.rtol

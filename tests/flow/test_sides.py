@@ -142,7 +142,9 @@ def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
     assert np.array_equal(some.code, whole.code) and np.array_equal(some.events, whole.events)
     assert np.allclose(some.variation_norm, whole.variation_norm, rtol=1e-10)
     others = [i for i in range(len(KEYS)) if i not in (1, 5)]
-    assert np.array_equal(some.variation_norm[np.array(others)], whole.variation_norm[np.array(others)])
+    assert np.array_equal(
+        some.variation_norm[np.array(others)], whole.variation_norm[np.array(others)]
+    )
 
 
 def test_the_horizon_and_failures_of_a_side_are_those_of_the_run(parts):
