@@ -11,9 +11,11 @@ from jaxtyping import Array, Float, Int
 from jaxflow.dataset import Dataset
 from jaxflow.flow.coordinates import log_norms
 from jaxflow.flow.ending import Evidence, evidence
-from jaxflow.flow.integrate import blank_record, integrate, take_off, typed
+from jaxflow.flow.integrate import integrate, take_off
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
+from jaxflow.flow.legs import typed
+from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
 from jaxflow.flow.trajectory import Trajectory, events_in_order, padded_events

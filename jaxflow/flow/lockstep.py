@@ -15,16 +15,16 @@ import numpy as np
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import at_start
-from jaxflow.flow.integrate import (
+from jaxflow.flow.lane import Lane
+from jaxflow.flow.launch import Launch
+from jaxflow.flow.legs import (
     approach_leg,
-    blank_record,
     closed_form_leg,
     has_approach,
     solver_leg,
     typed,
 )
-from jaxflow.flow.lane import Lane
-from jaxflow.flow.launch import Launch
+from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import problem_of
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.sides import (

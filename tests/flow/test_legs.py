@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import jaxflow
-from jaxflow.flow import integrate, lockstep
+from jaxflow.flow import integrate, legs, lockstep
 from jaxflow.flow.gradient_flow import at_start, settings_of
 from jaxflow.flow.status import Status
 
@@ -87,7 +87,7 @@ def test_no_leg_changes_a_type_so_that_none_is_compiled_twice(orthogonal):
         return [(leaf.dtype, leaf.shape, leaf.weak_type) for leaf in jax.tree.leaves(carry)]
 
     wanted = types(carry)
-    for leg in (integrate.closed_form_leg, integrate.solver_leg):
+    for leg in (legs.closed_form_leg, legs.solver_leg, legs.approach_leg):
         carry = leg(plan.problem, settings, ts, tuple(carry))
         assert types(carry) == wanted
     assert int(carry[0].counts.attempted) > 0

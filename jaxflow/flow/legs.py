@@ -1,0 +1,230 @@
+"""The legs of a run, from one stop to the next: closed forms, the solver, the last approach."""
+
+from dataclasses import replace
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+from jaxtyping import Array, Bool, Float
+
+from jaxflow.flow.approach import approach, approach_bound, seen_residual
+from jaxflow.flow.branching import once_if, tree_where
+from jaxflow.flow.coordinates import restore_invariants
+from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
+from jaxflow.flow.feedback import feedback_flow, log_effect_at_once
+from jaxflow.flow.field import outputs, residual
+from jaxflow.flow.flight import Flight
+from jaxflow.flow.frozen import allows, frozen_flow
+from jaxflow.flow.lane import Lane, Record
+from jaxflow.flow.noting import next_stop, note
+from jaxflow.flow.problem import Problem
+from jaxflow.flow.settings import Settings
+from jaxflow.flow.stepping import attempt_step
+
+WORTHWHILE = 4
+"""Freeze the residual only where that covers this many steps of the solver; look as often."""
+FITTED = 0.25
+"""Share of the tolerance down to which residuals are followed when the end is sought."""
+ROUNDING = 1e-15
+"""Residuals this small beside the labels are rounding."""
+EARLY = 1e-6
+"""Outputs this small, relative to the labels, leave all data on the first plateau."""
+
+
+@eqx.filter_jit
+def closed_form_leg(problem, settings, ts, carry):
+    """Closed forms from one stop to the next, until the bounds forbid all of them.
+
+    Here the start of a run is noted, if it is one.
+    """
+    carry = note(problem, settings, ts, carry)
+    if not settings.closed_form:
+        return typed(carry)
+
+    def wanted(carry):
+        return carry[0].running & ~carry[0].thawed
+
+    def glide(carry):
+        lane, record = carry
+        stop = next_stop(settings, ts, record)
+        lane, again = _closed_form_piece(problem, settings, lane, stop, record.seeking)
+        lane = replace(lane, thawed=(lane.t < stop) & ~again)
+        return tree_where(wanted(carry), note(problem, settings, ts, (lane, record)), carry)
+
+    return typed(jax.lax.while_loop(wanted, glide, carry))
+
+
+def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
+    """The closed form that serves, and whether to go on with another one before `stop`.
+
+    Pieces of frozen residual must not be strung together, each with an error of its own.
+    """
+    if lane.modes.slide is not None:
+        return _frozen_piece(problem, settings, lane, stop), jnp.array(False)
+    start, coupled = lane.t, ~is_decoupled(lane.modes)
+    lane = once_if(
+        ~coupled, lambda lane: _decoupled_piece(problem, settings, lane, stop, seeking), lane
+    )
+    served = lane.t > start
+    lane = once_if(~served, lambda lane: _quiet_piece(problem, settings, lane, stop), lane)
+    return lane, is_decoupled(lane.modes) & (served | coupled)
+
+
+def _quiet_piece(problem, settings, lane: Lane, stop) -> Lane:
+    """Frozen residual until the feedback of the outputs matters, and with it to first order."""
+    effect = log_effect_at_once(problem, lane.modes, lane.state)
+    frozen = ~_is_early(problem, lane) | (effect < jnp.log(settings.frozen_tolerance))
+    lane = once_if(frozen, lambda lane: _frozen_piece(problem, settings, lane, stop), lane)
+    return _feedback_piece(problem, settings, lane, stop)
+
+
+def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
+    """Whether this is the first plateau, where no datum is fitted and all outputs are small."""
+    size = jnp.max(jnp.abs(problem.y))
+    return jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
+
+
+def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
+    r = frozen_residual(problem, settings, lane)
+    r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
+    tolerance = settings.frozen_tolerance
+    end, flight = frozen_flow(
+        problem, lane.modes, lane.state, lane.log, lane.balance, r, lane.t, stop, tolerance
+    )
+    return _flown(lane, end, flight)
+
+
+def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
+    """On the first plateau only."""
+
+    def fly(lane):
+        tolerance = settings.frozen_tolerance
+        end, flight = feedback_flow(
+            problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance
+        )
+        return _flown(lane, end, flight)
+
+    return once_if(_is_early(problem, lane) & (lane.t < stop), fly, lane)
+
+
+def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
+    """Where every neuron sees a single datum at most; to the fit, if the end is sought."""
+    sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
+    tolerance = settings.frozen_tolerance
+    end, flight = decoupled_flow(
+        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance, sought
+    )
+    return _flown(lane, end, flight)
+
+
+def _flown(lane: Lane, end, flight: Flight) -> Lane:
+    """The lane after a leg in closed form, if it came anywhere."""
+    counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
+    moved = replace(
+        lane, t=end, state=flight.state, modes=flight.modes, log=flight.log, counts=counts
+    )
+    return tree_where(end > lane.t, moved, lane)
+
+
+@eqx.filter_jit
+def solver_leg(problem, settings, ts, carry):
+    """Steps of the solver until the residual may be frozen for a worthwhile time."""
+
+    def wanted(carry):
+        return carry[0].running & (carry[0].thawed | (not settings.closed_form))
+
+    def step(carry):
+        lane, record = carry
+        lane = attempt_step(problem, settings, lane, next_stop(settings, ts, record))
+        lane, record = note(problem, settings, ts, (lane, record))
+        calm = _calm(problem, settings, lane, next_stop(settings, ts, record))
+        return replace(lane, thawed=~calm | lane.landing.on), record
+
+    return typed(jax.lax.while_loop(wanted, step, carry))
+
+
+def _calm(problem, settings, lane: Lane, stop):
+    """Whether the residual may be frozen; on general inputs only where all is at rest."""
+    if not settings.closed_form:
+        return jnp.array(False)
+    if lane.modes.slide is not None:
+        return _at_rest(problem, settings, lane, stop)
+
+    def look(_, lane: Lane):
+        r = frozen_residual(problem, settings, lane)
+        duration = WORTHWHILE * lane.step
+        calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+        return calm | is_decoupled(lane.modes) | _approaches(problem, settings, lane)
+
+    return once_if(lane.counts.attempted % WORTHWHILE == 0, look, jnp.array(False), lane)
+
+
+@eqx.filter_jit
+def approach_leg(problem, settings, ts, carry):
+    """The last approach to the limit, from one stop to the next, where its bound allows it."""
+    if not has_approach(problem, settings):
+        return typed(carry)
+
+    def wanted(items):
+        (lane, _), onward = items
+        return lane.running & onward & _approaches(problem, settings, lane)
+
+    def glide(items):
+        (lane, record), _ = items
+        moved = _approach_piece(problem, settings, lane, next_stop(settings, ts, record), record)
+        noted = note(problem, settings, ts, (moved, record))
+        return tree_where(wanted(items), (noted, moved.t > lane.t), items)
+
+    return typed(jax.lax.while_loop(wanted, glide, (carry, jnp.array(True)))[0])
+
+
+def has_approach(problem: Problem, settings: Settings) -> bool:
+    """Whether there is a closed form of the last approach: for orthogonal inputs."""
+    return problem.span.orthogonal and settings.closed_form
+
+
+def _approaches(problem, settings, lane: Lane) -> Bool[Array, ""]:
+    """Whether the last approach has begun; where the data decouple there is something better."""
+    tolerance = settings.approach_tolerance
+    within = approach_bound(problem, lane.modes, lane.state, tolerance) <= tolerance
+    return within & ~lane.landing.on & ~is_decoupled(lane.modes)
+
+
+def _approach_piece(problem, settings, lane: Lane, stop, record: Record) -> Lane:
+    """To the stop, or, if the end is sought, to the fit and from there on by powers of ten."""
+    r = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state))
+    size = jnp.linalg.norm(problem.y)
+    sought = jnp.minimum(FITTED * settings.rtol * size, 0.1 * r)
+    sought = jnp.where(record.seeking & (sought > ROUNDING * size), sought, 0.0)
+    left = stop - lane.t
+    span, state = approach(problem, lane.modes, lane.state, lane.balance, left, sought)
+    counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
+    t = jnp.where(span < left, lane.t + span, stop)
+    return replace(lane, t=t, state=restore_invariants(state, lane.balance), counts=counts)
+
+
+def frozen_residual(problem: Problem, settings: Settings, lane: Lane) -> Float[Array, " n"]:
+    """The residual as it would be frozen: zero where a datum is fitted to within the tolerance.
+
+    A fitted residual decays at a rate of the order of |y_k| ‖x_k‖/n, so that neglecting it costs
+    |r_k|/|y_k|, whatever the time. A zero label is measured by the largest one.
+    """
+    r = residual(problem, lane.modes, lane.state)
+    size = jnp.abs(problem.y)
+    level = settings.rtol * jnp.where(size > 0, size, jnp.max(size))
+    return jnp.where(jnp.abs(r) <= level, 0.0, r)
+
+
+def _at_rest(problem, settings, lane: Lane, stop):
+    """Whether nothing moves until the next stop: settled, or ‖X‖_op ‖r‖ (stop − t)/n ≤ rtol.
+
+    The loss never grows, and ‖D_j‖ ≤ ‖X‖_op ‖r‖/n.
+    """
+    r = residual(problem, lane.modes, lane.state)
+    way = problem.span.operator_norm() * jnp.linalg.norm(r) * (stop - lane.t) / problem.n
+    return lane.settled | (way <= settings.rtol)
+
+
+def typed(carry):
+    """All numbers of definite types, as after any leg; else the next would be compiled anew."""
+    return jax.tree.map(lambda leaf: jax.lax.convert_element_type(leaf, leaf.dtype), carry)
