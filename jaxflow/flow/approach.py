@@ -25,7 +25,7 @@ from jaxtyping import Array, Float
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import Balance, State, hidden_parts, log_norms
-from jaxflow.flow.field import residual, tangent_kernel
+from jaxflow.flow.field import seen_residual, tangent_kernel
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import rotation
 
@@ -85,12 +85,6 @@ def approach(
     turn = problem.span.norms() / problem.n * passed
     spin = rotation(state, jnp.where(modes.active, turn[:, None], 0.0), balance)
     return time, spin.at(log_norms(state), jnp.ones(state.shape[1]))
-
-
-def seen_residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
-    """r, with zeros for the data that nobody sees."""
-    seen = jnp.any(modes.active, axis=1)
-    return jnp.where(seen, residual(problem, modes, state), 0.0)
 
 
 def _decaying_parts(problem: Problem, modes: Modes, state: State):

@@ -34,6 +34,12 @@ def residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]
     return r if modes.slide is None else _without_rounding(problem, r)
 
 
+def seen_residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
+    """r, with zeros for the data that nobody sees."""
+    seen = jnp.any(modes.active, axis=1)
+    return jnp.where(seen, residual(problem, modes, state), 0.0)
+
+
 def _without_rounding(problem: Problem, r: Float[Array, " n"]) -> Float[Array, " n"]:
     """Residuals, zero where they are nothing but rounding.
 

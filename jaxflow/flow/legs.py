@@ -7,12 +7,12 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
-from jaxflow.flow.approach import approach, approach_bound, seen_residual
+from jaxflow.flow.approach import approach, approach_bound
 from jaxflow.flow.branching import once_if, tree_where
 from jaxflow.flow.coordinates import restore_invariants
 from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.feedback import feedback_flow, log_effect_at_once
-from jaxflow.flow.field import outputs, residual
+from jaxflow.flow.field import outputs, residual, seen_residual
 from jaxflow.flow.flight import Flight
 from jaxflow.flow.frozen import allows, frozen_flow
 from jaxflow.flow.lane import Lane, Record
@@ -128,7 +128,7 @@ def _flown(lane: Lane, end, flight: Flight) -> Lane:
 
 @eqx.filter_jit
 def solver_leg(problem, settings, ts, carry):
-    """Steps of the solver until the residual may be frozen for a worthwhile time."""
+    """Steps of the solver until a closed form serves for a worthwhile time."""
 
     def wanted(carry):
         return carry[0].running & (carry[0].thawed | (not settings.closed_form))
@@ -144,7 +144,7 @@ def solver_leg(problem, settings, ts, carry):
 
 
 def _calm(problem, settings, lane: Lane, stop):
-    """Whether the residual may be frozen; on general inputs only where all is at rest."""
+    """Whether a closed form serves; on general inputs only where all is at rest."""
     if not settings.closed_form:
         return jnp.array(False)
     if lane.modes.slide is not None:
@@ -172,8 +172,7 @@ def approach_leg(problem, settings, ts, carry):
     def glide(items):
         (lane, record), _ = items
         moved = _approach_piece(problem, settings, lane, next_stop(settings, ts, record), record)
-        noted = note(problem, settings, ts, (moved, record))
-        return tree_where(wanted(items), (noted, moved.t > lane.t), items)
+        return note(problem, settings, ts, (moved, record)), moved.t > lane.t
 
     return typed(jax.lax.while_loop(wanted, glide, (carry, jnp.array(True)))[0])
 

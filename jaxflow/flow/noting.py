@@ -9,7 +9,7 @@ from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import State
 from jaxflow.flow.ending import Evidence, evidence
-from jaxflow.flow.field import residual
+from jaxflow.flow.field import residual, seen_residual
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
@@ -70,12 +70,11 @@ def _recorded(ts, lane: Lane, record: Record) -> Record:
 
 def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
     """Evidence, computed only where it can matter: at the end, and at small residuals or forces."""
-    r = residual(problem, lane.modes, lane.state)
     size = settings.rtol * jnp.linalg.norm(problem.y)
     if lane.modes.slide is None:
-        seen = jnp.any(lane.modes.active, axis=1)
-        matters = jnp.linalg.norm(jnp.where(seen, r, 0.0)) <= size
+        matters = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state)) <= size
     else:
+        r = residual(problem, lane.modes, lane.state)
         force = driving_force(problem, lane.modes, r)
         slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
         matters = slow | (jnp.linalg.norm(r) <= size)
