@@ -105,10 +105,7 @@ def orthogonal_step(
 
     stage(eta, omega)
     for row in method.tableau.a_lower:
-        row = np.asarray(row)
-        used = np.flatnonzero(row)
-        some = [[values[i] for i in used] for values in (push, a)]
-        moved = omega + _products(row[used], *some, active)
+        moved = omega + _products(np.asarray(row), push, a, active)
         turned = eta + weighted_sum(row, pull)
         end = jax.lax.optimization_barrier((turned, moved))
         stage(*end)
@@ -132,8 +129,17 @@ def own_norm(a: Float[Array, " m"], p: Float[Array, "n m"]) -> Float[Array, " m"
     return jnp.where(norm > 0, norm, 1.0)
 
 
+def _without_zeros(weights, *values):
+    """Weights and what belongs to them, without weights that are known to be zero."""
+    if not isinstance(weights, np.ndarray):
+        return weights, *values
+    used = np.flatnonzero(weights)
+    return weights[used], *([value[i] for i in used] for value in values)
+
+
 def _products(weights, push, a, active) -> Float[Array, "n m"]:
     """Σ_l weights_l R_l â_l over stages, for the pairs that move."""
+    weights, push, a = _without_zeros(weights, push, a)
     if active.shape[0] > FEW:
         weighted = jnp.asarray(weights)[:, None] * _in_rows(push)
         return jnp.where(active, weighted.T @ _in_rows(a), 0.0)
