@@ -59,7 +59,7 @@ def decoupled_flow(
     """
     onward = jnp.sign(residual(problem, modes, state))
     spin = rotation(state, jnp.where(modes.active, onward[:, None], 0.0), balance)
-    doom = spin.zero_times(problem.span, jnp.ones(()))
+    doom = spin.time_of(spin.zero_factors(problem.span, jnp.ones(())))
     doom = jnp.where(modes.active, doom, jnp.inf)
 
     def fly(carry):

@@ -21,7 +21,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.blocks import in_blocks, joined
@@ -34,16 +34,17 @@ from jaxflow.flow.coordinates import (
     output_parts,
 )
 from jaxflow.flow.field import log_scale_field
-from jaxflow.flow.flight import Flight, due_times, simultaneous
+from jaxflow.flow.flight import Flight, due
 from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
+from jaxflow.flow.rows import weighted_sum
 from jaxflow.flow.switching import die
 from jaxflow.network import LOG2
 
-DEGREE = 12
+DEGREE = 9
 """Of the Chebyshev series of δ."""
-NODES = 10
+NODES = 6
 """Of Gauss's formula on each piece of a neuron's way."""
 GROWTH = 10.0
 """The largest growth of log h that the series resolves."""
@@ -138,18 +139,22 @@ class _Series:
         """Σ_g weights_gj δR_k(times_gj), shape (n, m), for several weights."""
         span = jnp.where(self.end > self.start, self.end - self.start, 1.0)
         s = 2 * (times - self.start) / span - 1
-        *lower, total = self.coefficients[:, :, None, None]
+        values = jax.lax.optimization_barrier([self._at(now) for now in s])
+        return [weighted_sum(weight, values) for weight in weights]
+
+    def _at(self, s: Float[Array, " m"]) -> Float[Array, "n m"]:
+        """δR at scaled times, by Horner's scheme."""
+        *lower, total = self.coefficients[:, :, None]
         for c in reversed(lower):
             total = total * s + c
-        total = jax.lax.optimization_barrier(total)
-        return [jnp.sum(weight * total, axis=1) for weight in weights]
+        return total
 
 
 def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carry):
     """Take all neurons to `end`, from one change of mode to the next, each on its own clock.
 
-    `advance(flight, carry, spin, tau, until, due)` moves every neuron by `tau`; the piece counts
-    for local times before `until`. Those that arrive at `end` have none due.
+    `advance(flight, carry, spin, tau, until, change)` moves every neuron by `tau`; the piece counts
+    for local times before `until`. `change(moved)` tells which pairs die at its end.
     """
 
     def on_the_way(items):
@@ -158,13 +163,16 @@ def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carr
     def leg(items):
         flight, carry, _ = items
         spin = rotation(flight.state, driving_force(problem, flight.modes, problem.y), balance)
-        due = due_times(problem, flight.modes, spin)
-        soonest, left = jnp.min(due, axis=0), end - flight.clock
+        next_death, left = due(problem, flight.modes, spin), end - flight.clock
+        soonest = next_death.time
         dies = soonest < left
         tau = jnp.where(dies, soonest, left)
         until = jnp.where(dies, soonest, jnp.where(left > 0, jnp.inf, 0.0))
-        due = jnp.where(dies, due, jnp.inf)
-        flight, carry = advance(flight, carry, spin, tau, until, due)
+
+        def change(moved: State) -> Bool[Array, "n m"]:
+            return dies & next_death.together(problem, moved)
+
+        flight, carry = advance(flight, carry, spin, tau, until, change)
         clock = jnp.where(dies, flight.clock, end)
         return Flight(clock, flight.state, flight.modes, flight.log), carry, ~jnp.any(dies)
 
@@ -178,7 +186,7 @@ def _outputs_at(
     """‖x_k‖ h_k/n at given times, with r = y."""
     norms = problem.span.norms()
 
-    def advance(flight, total, spin: Rotation, tau, until, due):
+    def advance(flight, total, spin: Rotation, tau, until, change):
         size, active = jnp.exp(2 * log_norms(flight.state)), flight.modes.active
         growing, decaying = size * spin.growing, size * spin.decaying
         squares = growing * spin.growing, decaying * spin.decaying
@@ -188,7 +196,7 @@ def _outputs_at(
         constant = jnp.where(active, spin.constant, 0.0)
         total = total + direction @ along.T + constant @ across.T
         moved = spin.at(log_norms(flight.state), tau)
-        return _changed(problem, flight, moved, tau, due), total
+        return _changed(flight, moved, tau, change(moved)), total
 
     start = jnp.zeros((problem.n, times.shape[0]))
     _, total = _walk(problem, flight, balance, end, advance, start)
@@ -208,9 +216,8 @@ def _growths(rate, clock, times, until, growing, decaying, growing_squared, deca
     return jax.lax.optimization_barrier((along, growing * u + decaying * v))
 
 
-def _changed(problem, flight: Flight, moved: State, tau, due) -> Flight:
+def _changed(flight: Flight, moved: State, tau, hit) -> Flight:
     """Deaths at the end of a frozen piece."""
-    hit = jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
     state, modes, log = die(flight.modes, flight.log, moved, flight.clock + tau, hit)
     return Flight(flight.clock + tau, state, modes, log)
 
@@ -218,9 +225,8 @@ def _changed(problem, flight: Flight, moved: State, tau, due) -> Flight:
 def _follow(problem: Problem, flight: Flight, balance: Balance, end, delta: _Series) -> Flight:
     """All neurons with the feedback, up to `end`."""
 
-    def advance(flight, carry, spin, tau, _, due):
-        frozen = spin.at(log_norms(flight.state), tau)
-        hit = jnp.isfinite(due) & simultaneous(problem, frozen, tau, due)
+    def advance(flight, carry, spin, tau, _, change):
+        hit = change(spin.at(log_norms(flight.state), tau))
         turned = _with_feedback(flight, spin, tau, delta)
         moved = turned.at(log_norms(flight.state), tau)
         moved, late = _to_the_death(problem, flight.modes, moved, hit)

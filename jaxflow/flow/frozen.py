@@ -22,7 +22,7 @@ from jaxtyping import Array, Bool, Float
 from jaxflow.flow.activation import Modes, along_boundaries, driving_force
 from jaxflow.flow.coordinates import Balance, State, log_norms
 from jaxflow.flow.field import log_scale_field
-from jaxflow.flow.flight import Flight, due_times, simultaneous
+from jaxflow.flow.flight import Flight, due
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
@@ -66,19 +66,19 @@ def frozen_flow(
         force = driving_force(problem, flight.modes, r)
         cleaned = partial(along_boundaries, problem, flight.modes)
         spin = rotation(flight.state, force, balance, cleaned)
-        due = due_times(problem, flight.modes, spin)
+        next_change = due(problem, flight.modes, spin)
         end = jnp.minimum(limit.reachable(flight, spin), stop)
         end = jnp.maximum(end, jnp.max(flight.clock))  # what has been flown cannot be taken back
         sound = limit.bound(flight, spin, end)[0] <= limit.log_tolerance + SLACK
         left = end - flight.clock
-        soonest = jnp.min(due, axis=0)
+        soonest = next_change.time
         moving = soonest < left
         arrived = ~jnp.any(moving)
         tau = jnp.where(moving, soonest, jnp.where(arrived, jnp.maximum(left, 0.0), 0))
         moved = spin.at(log_norms(flight.state), tau)
         moved = jnp.where(moving | arrived, moved, flight.state)
         clock = jnp.where(arrived, end, flight.clock + tau)
-        hit = moving & jnp.isfinite(due) & simultaneous(problem, moved, tau, due)
+        hit = moving & next_change.together(problem, moved)
         flight = _change_modes(problem, Flight(clock, moved, flight.modes, flight.log), r, hit)
         return flight, end, arrived, sound | (end <= start)
 

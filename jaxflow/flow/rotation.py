@@ -54,10 +54,11 @@ class Rotation(eqx.Module):
         rest = jnp.sum(self.constant**2, axis=0)
         return 2 * self.growing**2 + 2 * (self.decaying * v) ** 2 + rest * v
 
-    def zero_times(self, span: Span, side: Float[Array, "n m"]) -> Float[Array, "n m"]:
-        """Time at which each ⟨ω_j, x_k⟩, of the sign `side`, first becomes zero; inf if never.
+    def zero_factors(self, span: Span, side: Float[Array, "n m"]) -> Float[Array, "n m"]:
+        """v = exp(−Gτ) at which each ⟨ω_j, x_k⟩, of the sign `side`, first becomes zero.
 
-        A preactivation that starts at zero and moves to its side is not at a zero.
+        It is 0 where that never happens, and 1 where it does at once. A preactivation that starts
+        at zero and moves to its side is not at a zero.
         """
         along = side * span.preactivations(self.direction)
         a = -self.decaying * along
@@ -69,7 +70,11 @@ class Rotation(eqx.Module):
         other = jnp.where((other > 0) & (other < 1), other, 0.0)
         v = jnp.where(departing, other, largest_root_below_one(a, b, c))
         v = jnp.where(starts & ~departing, 1.0, v)
-        never = (v <= 0) | (self.rate == 0)
+        return jnp.where(self.rate > 0, v, 0.0)
+
+    def time_of(self, v: Float[Array, "*n m"]) -> Float[Array, "*n m"]:
+        """The time τ at which exp(−Gτ) is v; inf for v = 0."""
+        never = v <= 0
         time = -jnp.log(jnp.where(never, 1.0, v)) / jnp.where(never, 1.0, self.rate)
         return jnp.where(never, jnp.inf, time)
 
