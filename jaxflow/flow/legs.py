@@ -27,6 +27,10 @@ FITTED = 0.25
 """Share of the tolerance down to which residuals are followed when the end is sought."""
 ROUNDING = 1e-15
 """Residuals this small beside the labels are rounding."""
+ANOTHER = 3.0
+"""Growth of log h that is worth another piece with feedback."""
+PLATEAU = 1e-3
+"""Residuals or outputs this small beside the labels may belong to a plateau."""
 EARLY = 1e-6
 """Outputs this small, relative to the labels, leave all data on the first plateau."""
 
@@ -67,7 +71,15 @@ def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
     )
     served = lane.t > start
     lane = once_if(~served, lambda lane: _quiet_piece(problem, settings, lane, stop), lane)
-    return lane, is_decoupled(lane.modes) & (served | coupled)
+    onward = ~served & (lane.t > start) & _has_feedback_left(problem, settings, lane)
+    return lane, onward | (is_decoupled(lane.modes) & (served | coupled))
+
+
+def _has_feedback_left(problem, settings, lane: Lane) -> Bool[Array, ""]:
+    """Whether another piece with feedback comes far enough."""
+    effect = log_effect_at_once(problem, lane.modes, lane.state)
+    left = 0.5 * jnp.log(settings.frozen_tolerance) - effect
+    return _is_early(problem, lane) & (left >= ANOTHER)
 
 
 def _quiet_piece(problem, settings, lane: Lane, stop) -> Lane:
@@ -136,27 +148,45 @@ def solver_leg(problem, settings, ts, carry):
     def step(carry):
         lane, record = carry
         lane = attempt_step(problem, settings, lane, next_stop(settings, ts, record))
-        lane, record = note(problem, settings, ts, (lane, record))
-        calm = _calm(problem, settings, lane, next_stop(settings, ts, record))
+        now = lane.counts.attempted % WORTHWHILE == 0
+        lane, record = note(problem, settings, ts, (lane, record), now)
+        calm = _calm(problem, settings, lane, next_stop(settings, ts, record), now)
         return replace(lane, thawed=~calm | lane.landing.on), record
 
     return typed(jax.lax.while_loop(wanted, step, carry))
 
 
-def _calm(problem, settings, lane: Lane, stop):
-    """Whether a closed form serves; on general inputs only where all is at rest."""
+def _calm(problem, settings, lane: Lane, stop, now):
+    """Whether a closed form serves; on general inputs only where all is at rest.
+
+    On orthogonal inputs that is looked at only `now` and then.
+    """
     if not settings.closed_form:
         return jnp.array(False)
     if lane.modes.slide is not None:
         return _at_rest(problem, settings, lane, stop)
 
     def look(_, lane: Lane):
-        r = frozen_residual(problem, settings, lane)
-        duration = WORTHWHILE * lane.step
-        calm = allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+        calm = once_if(_is_plateau(problem, lane), allowed, jnp.array(False), lane)
         return calm | is_decoupled(lane.modes) | _approaches(problem, settings, lane)
 
-    return once_if(lane.counts.attempted % WORTHWHILE == 0, look, jnp.array(False), lane)
+    def allowed(_, lane: Lane):
+        r = frozen_residual(problem, settings, lane)
+        duration = WORTHWHILE * lane.step
+        return allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
+
+    return once_if(now, look, jnp.array(False), lane)
+
+
+def _is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
+    """Whether every datum is as good as fitted or still at its label.
+
+    On orthogonal inputs no residual can be frozen elsewhere: a neuron of some size is at rest only
+    where all data that it sees are fitted.
+    """
+    r = jnp.abs(residual(problem, lane.modes, lane.state))
+    away = jnp.abs(outputs(problem, lane.modes, lane.state))
+    return jnp.all(jnp.minimum(r, away) <= PLATEAU * jnp.max(jnp.abs(problem.y)))
 
 
 @eqx.filter_jit

@@ -40,15 +40,18 @@ def next_stop(settings, ts, record: Record):
     return jnp.where(record.seeking, settings.horizon, save)
 
 
-def note(problem, settings, ts, carry):
-    """Record the state at a save time, and end the run where there is reason to."""
+def note(problem, settings, ts, carry, ends: bool | Bool[Array, ""] = True):
+    """Record the state at a save time, and end the run where there is reason to.
+
+    On orthogonal inputs whether there is one before its last time is asked only if it `ends`.
+    """
     lane, record = carry
     record = _recorded(ts, lane, record) if ts.shape[0] else record
     over = jnp.where(record.seeking, lane.t >= settings.horizon, record.saved == ts.shape[0])
-    found = _evidence_when_needed(problem, settings, lane, over)
+    found = _evidence_when_needed(problem, settings, lane, over, ends)
     settled = found.settled(settings.rtol)
-    ends = over | (settled & record.seeking)
-    status = jnp.where(lane.running & ends, verdict(found, settings), lane.status)
+    done = over | (settled & record.seeking)
+    status = jnp.where(lane.running & done, verdict(found, settings), lane.status)
     return replace(lane, status=status, settled=settled), record
 
 
@@ -68,11 +71,16 @@ def _recorded(ts, lane: Lane, record: Record) -> Record:
     return once_if(due, kept, record, lane.state, lane.modes.codes)
 
 
-def _evidence_when_needed(problem, settings, lane: Lane, over) -> Evidence:
+def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence:
     """Evidence, computed only where it can matter: at the end, and at small residuals or forces."""
     size = settings.rtol * jnp.linalg.norm(problem.y)
     if lane.modes.slide is None:
-        matters = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state)) <= size
+
+        def is_small(_, modes: Modes, state: State):
+            return jnp.linalg.norm(seen_residual(problem, modes, state)) <= size
+
+        ask = jnp.asarray(ends)
+        matters = once_if(ask, is_small, jnp.array(False), lane.modes, lane.state)
     else:
         r = residual(problem, lane.modes, lane.state)
         force = driving_force(problem, lane.modes, r)
