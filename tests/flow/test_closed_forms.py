@@ -82,6 +82,21 @@ def test_many_early_deaths_at_every_tolerance():
         assert len(run.events) == len(plain.events)
 
 
+@pytest.mark.parametrize("scale, time", [(1e-6, 22.0), (1e-9, 41.5)])
+def test_no_step_is_taken_until_outputs_are_of_the_order_of_1e_7(scale, time):
+    """Several pieces with feedback: outputs grow by exp(16) and exp(30) on the way."""
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(0), 10, 20)
+    network = jaxflow.init.balanced(jax.random.key(3), 100, 20, scale=scale)
+    times = np.array([0.0, time])
+    run = jaxflow.gradient_flow(network, data, times)
+    plain = jaxflow.gradient_flow(network, data, times, closed_form=False, rtol=1e-14)
+    assert int(run.counts.attempted) == 0 and int(plain.counts.frozen) == 0
+    reached = np.abs(np.asarray(plain.outputs)).max(axis=1) / np.abs(data.y).max()
+    assert reached[0] <= 1e-12 and 1e-7 <= reached[-1] <= 1e-6
+    weights, when = errors(run, plain)
+    assert weights <= 5e-13 and when <= 1e-12
+
+
 @pytest.mark.parametrize("seed", [0, 2, 5])
 def test_a_plateau_costs_no_steps_however_long_it_is(seed):
     """Several births: neurons wait at 1e-30000 beside others that are born and at rest."""
