@@ -184,9 +184,9 @@ def _is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
     On orthogonal inputs no residual can be frozen elsewhere: a neuron of some size is at rest only
     where all data that it sees are fitted.
     """
-    r = jnp.abs(residual(problem, lane.modes, lane.state))
-    away = jnp.abs(outputs(problem, lane.modes, lane.state))
-    return jnp.all(jnp.minimum(r, away) <= PLATEAU * jnp.max(jnp.abs(problem.y)))
+    h = outputs(problem, lane.modes, lane.state)
+    away = jnp.minimum(jnp.abs(problem.y - h), jnp.abs(h))
+    return jnp.all(away <= PLATEAU * jnp.max(jnp.abs(problem.y)))
 
 
 @eqx.filter_jit
