@@ -9,7 +9,7 @@ import jaxflow
 
 ROOT = Path(jaxflow.__file__).parent
 FLOORS = [
-    {"precision", "programs"},
+    {"platform", "precision", "programs"},
     {"validation", "scales"},
     {"dataset"},
     {"network"},

@@ -6,6 +6,8 @@ from typing import TypeVar
 import jax
 import jax.numpy as jnp
 
+from jaxflow.platform import is_cpu
+
 BLOCK = 4096
 """Neurons in a block. Of 2048 to 16384 the fastest; a single one takes twice as long for 10^5."""
 
@@ -19,7 +21,7 @@ def in_blocks(follow: Callable, neurons):
     with zeros: neurons that see nothing and stay where they are. Accelerators get a single block.
     """
     count = jax.tree.leaves(neurons)[0].shape[-1]
-    blocks = -(-count // BLOCK) if jax.default_backend() == "cpu" else 1
+    blocks = -(-count // BLOCK) if is_cpu() else 1
     size = -(-count // blocks)
 
     def split(leaf):

@@ -92,7 +92,7 @@ def signed_sum_of_squares(
     Each square is split into exact products of short factors, which are added with Neumaier's
     compensation.
     """
-    short = values.astype(jnp.float32).astype(jnp.float64)
+    short = jax.lax.reduce_precision(values, exponent_bits=11, mantissa_bits=23)
     rest = values - short
     sign = sign[:, None]
     terms = jnp.concatenate([sign * short**2, sign * (2 * short * rest), sign * rest**2])

@@ -43,10 +43,9 @@ NO_TIMES = np.zeros(0)
 """Save times of runs that only seek their ends."""
 WORTHWHILE = 0.6
 """Sides of more than this share of all pairs are not worth their programs."""
-
-
-FEW = 4
-"""Runs in a batch of those that are left over; it pays where that is a small part of a batch."""
+FEW, SMALL = 0.25, 0.125
+"""Shares of a batch: at most this many runs that are left over go on by themselves, in batches of
+this size."""
 
 
 def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -98,11 +97,12 @@ def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room
 
 def _stragglers(problem, settings: Settings, horizon, carry):
     """Integrate the few runs that are left where most have arrived, some at a time."""
-    left = np.flatnonzero(np.asarray(carry[0].running))
-    if not 0 < len(left) <= horizon.shape[0] // FEW:
+    left, batch = np.flatnonzero(np.asarray(carry[0].running)), horizon.shape[0]
+    if not 0 < len(left) <= FEW * batch:
         return carry
-    for first in range(0, len(left), FEW):
-        runs = np.resize(left[first : first + FEW], FEW)
+    size = int(np.ceil(SMALL * batch))
+    for first in range(0, len(left), size):
+        runs = np.resize(left[first : first + size], size)
         own_horizon, own = _taken((horizon, carry), runs)
         own = _to_the_end(problem, False, settings, own_horizon, own)
         carry = _put_back(carry, runs, own)

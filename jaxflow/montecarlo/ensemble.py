@@ -21,6 +21,7 @@ from jaxflow.flow.lockstep import fly_all
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
+from jaxflow.platform import is_cpu
 from jaxflow.programs import make_room
 from jaxflow.validation import is_anything_traced, positive_integer
 
@@ -28,6 +29,10 @@ LEAST_BATCH, LARGEST_BATCH = 32, 256
 """Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
 PAIRS = 2**15
 """Pairs of a neuron and a datum in a batch: more of them do not fit into a core's cache."""
+ON_ACCELERATORS = 2**23
+"""The same on an accelerator, where more of them hardly make it busier; they take some 3 GiB."""
+WAVES = 2
+"""Batches under way on an accelerator, so that none waits for the other's share of the host."""
 
 
 class Ensemble(eqx.Module):
@@ -103,7 +108,7 @@ def ensemble(
         keys: random keys, shape (runs,), as `jax.random.split` gives.
         width, scale, log_scale, bias: as in `jaxflow.init.balanced`.
         rtol, horizon, max_steps: as in `jaxflow.gradient_flow`.
-        batch: number of runs in one compiled call; by default `usual_batch` of a run's pairs.
+        batch: number of runs in one compiled call; by default `default_batch`.
         progress: called with the number of runs just finished.
 
     Raises:
@@ -118,10 +123,23 @@ def ensemble(
     return run_all(networks, dataset, settings, batch=batch, progress=progress)
 
 
+def default_batch(dataset: Dataset, width: int) -> int:
+    """Runs in a batch on the platform at hand: `usual_batch` on a CPU, as many as fit elsewhere."""
+    pairs = width * dataset.n
+    if is_cpu():
+        return usual_batch(pairs)
+    sliding = 1 if dataset.is_orthogonal else 4 * min(dataset.n, dataset.dim)
+    return max(_power_of_two(ON_ACCELERATORS / (pairs * sliding)), LEAST_BATCH)
+
+
 def usual_batch(pairs: int) -> int:
-    """Runs in a batch, for runs of so many pairs of a neuron and a datum: 32 to 256."""
-    fitting = 2 ** int(np.log2(PAIRS / pairs)) if pairs < PAIRS else 1
-    return min(max(fitting, LEAST_BATCH), LARGEST_BATCH)
+    """Runs in a batch on a CPU, for so many pairs of a neuron and a datum in each: 32 to 256."""
+    return min(max(_power_of_two(PAIRS / pairs), LEAST_BATCH), LARGEST_BATCH)
+
+
+def _power_of_two(most: float) -> int:
+    """The largest power of two up to a number, at least one."""
+    return 2 ** int(np.log2(max(most, 1)))
 
 
 @eqx.filter_jit
@@ -142,15 +160,16 @@ def run_all(
     """Integrate stacked networks, each on one data set or on its own of a stack of as many.
 
     The runs are done in batches of one size, so that the same compiled programs serve them all, on
-    as many threads as there are cores.
+    as many threads as there are cores, or on two for an accelerator.
     """
     make_room()
     runs, width = networks.exponent.shape
-    batch = usual_batch(width * dataset.y.shape[-1]) if batch is None else batch
+    batch = default_batch(dataset, width) if batch is None else batch
     batch = positive_integer("batch", batch)
     batch = min(batch, runs)
     own_data = dataset.x.ndim == 3
-    whole = jax.tree.map(np.asarray, (networks, dataset if own_data else None))
+    own = np.asarray if is_cpu() else jnp.asarray
+    whole = jax.tree.map(own, (networks, dataset if own_data else None))
     pieces = [np.arange(first, first + batch) % runs for first in range(0, runs, batch)]
 
     def work(piece):
@@ -161,7 +180,7 @@ def run_all(
             progress(min(batch, runs - int(piece[0])))
         return result
 
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor(os.cpu_count() if is_cpu() else WAVES) as pool:
         results = list(pool.map(work, pieces))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:runs], *results)
     return jax.tree.map(jnp.asarray, joined)
