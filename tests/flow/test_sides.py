@@ -128,7 +128,8 @@ def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
         return apart & ~out, sides, waiting
 
     monkeypatch.setattr(lockstep, "_part", two_left_out)
-    monkeypatch.setattr(lockstep, "FEW", 2)
+    monkeypatch.setattr(lockstep, "FEW", 1.0)
+    monkeypatch.setattr(lockstep, "SMALL", 2 / len(KEYS))
     flown = []
     leg = lockstep._leg
 
