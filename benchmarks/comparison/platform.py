@@ -10,7 +10,7 @@ import numpy as np
 
 import jaxflow
 from comparison import cost
-from comparison.problems import Problem, five_points
+from comparison.problems import Problem
 from jaxflow.montecarlo.ensemble import WAVES, default_batch
 from jaxflow.platform import is_cpu
 
@@ -36,10 +36,7 @@ def _rows(known: list, quick: bool, repeats: int, ends: "_Ends") -> Iterator[tup
         yield f"{problem.name}, one run", _alone(problem, truth, repeats)
     for problem, _ in known:
         yield f"{problem.name}, ensemble", _ensemble(problem, repeats, ends)
-    if quick:
-        return
-    yield "P4 five points, ensemble", _ensemble(five_points(), repeats, ends)
-    for m in WIDTHS:
+    for m in () if quick else WIDTHS:
         yield f"toy, {m} neurons", _wide(m, repeats)
 
 
