@@ -23,7 +23,7 @@ def test_the_default_device_decides_and_not_the_platform():
     [
         (jaxflow.datasets.toy(), 60, 256, 65536),
         (jaxflow.datasets.random_orthogonal(jax.random.key(0), 10, 20), 100, 32, 8192),
-        (jaxflow.datasets.five_points(), 12, 256, 16384),
+        (jaxflow.datasets.five_points(), 12, 64, 16384),
         (jaxflow.datasets.gaussian_teacher(jax.random.key(0), 75, 150, 6), 200, 32, 32),
     ],
     ids=["toy", "orthogonal", "five points", "high-dimensional"],
@@ -31,9 +31,17 @@ def test_the_default_device_decides_and_not_the_platform():
 def test_an_accelerator_is_given_as_many_runs_as_keep_it_busy(
     monkeypatch, dataset, width, on_cpu, elsewhere
 ):
-    assert ensemble.default_batch(dataset, width) == on_cpu
+    assert ensemble.default_batch(dataset, width, 10**6) == on_cpu
     monkeypatch.setattr(ensemble, "is_cpu", lambda: False)
-    assert ensemble.default_batch(dataset, width) == elsewhere
+    assert ensemble.default_batch(dataset, width, 10**6) == elsewhere
+
+
+@pytest.mark.parametrize(
+    "runs, cores, batch", [(256, 1, 256), (256, 2, 128), (1000, 2, 256), (300, 4, 64), (90, 4, 32)]
+)
+def test_few_runs_are_shared_by_all_cores(monkeypatch, runs, cores, batch):
+    monkeypatch.setattr(ensemble.os, "cpu_count", lambda: cores)
+    assert ensemble.default_batch(jaxflow.datasets.toy(), 60, runs) == batch
 
 
 def test_an_ensemble_ends_alike_by_the_ways_of_an_accelerator(monkeypatch):

@@ -16,6 +16,8 @@ from jaxflow.platform import is_cpu
 
 RTOL = 1e-11
 WIDTHS = (10_000, 1_000_000)
+MANY = 10**6
+"""More runs than are ever under way at the same time."""
 ENOUGH = 10.0
 """Seconds after which a measurement is not repeated."""
 COMPARED = 64
@@ -53,7 +55,7 @@ def _alone(problem: Problem, truth, repeats: int) -> dict:
 
 def _ensemble(problem: Problem, repeats: int, ends: "_Ends") -> dict:
     width = problem.a.size
-    batch = default_batch(problem.dataset, width)
+    batch = default_batch(problem.dataset, width, MANY)
     runs = 2 * batch * (os.cpu_count() if is_cpu() else WAVES)
     keys = jax.random.split(jax.random.key(2), runs)
     options = dict(width=width, scale=problem.scale, bias=problem.bias, rtol=RTOL)

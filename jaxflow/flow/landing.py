@@ -27,6 +27,7 @@ from jaxflow.flow.field import residual
 from jaxflow.flow.lane import Landing, Lane, not_landing
 from jaxflow.flow.outcome import Outcome, count, outcome_of
 from jaxflow.flow.problem import Problem
+from jaxflow.flow.rows import place_of_least
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 
@@ -83,11 +84,11 @@ def _first_crossing(settings: Settings, lane: Lane, attempt: Attempt, earliest):
         first = jnp.where(theta < found, pair, first)
         seen = jnp.arange(earliest.size).reshape(earliest.shape) == pair
         earliest = jnp.where(seen, jnp.inf, earliest)
-        return jnp.minimum(theta, found), first, earliest, jnp.argmin(earliest)
+        return jnp.minimum(theta, found), first, earliest, place_of_least(earliest)
 
     waiting = ~lane.landing.on
     first = jnp.array(0)
-    start = (jnp.where(waiting, jnp.inf, -1.0), first, earliest, jnp.argmin(earliest))
+    start = (jnp.where(waiting, jnp.inf, -1.0), first, earliest, place_of_least(earliest))
     return jax.lax.while_loop(unsettled, look, start)[:2]
 
 
@@ -178,7 +179,7 @@ def _land(
     aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
     pursued = (aimed | passed) & (slope < 0)
     correction = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
-    pair = jnp.argmin(correction)
+    pair = place_of_least(correction)
     shift = correction.reshape(-1)[pair]
     smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
     close = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * length, smallest)
@@ -187,7 +188,7 @@ def _land(
     pair = jnp.where(at_start, lane.landing.pair, pair)
     met = (close & ~jnp.any(passed & (slope >= 0))) | at_start
     narrow = ~met & (high - low <= smallest)
-    pair = jnp.where(narrow, jnp.argmin(g), pair)
+    pair = jnp.where(narrow, place_of_least(g), pair)
     shift = jnp.where(narrow, 0.0, shift)
     limit = 1.001 * jnp.minimum(lane.step, stop - lane.t)
     inside = (length + shift > low) & (length + shift < jnp.minimum(high, limit))

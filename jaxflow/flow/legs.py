@@ -147,8 +147,9 @@ def solver_leg(problem, settings, ts, carry):
 
     def step(carry):
         lane, record = carry
-        lane = attempt_step(problem, settings, lane, next_stop(settings, ts, record))
-        now = lane.counts.attempted % WORTHWHILE == 0
+        flies = wanted(carry)
+        lane = attempt_step(problem, settings, lane, next_stop(settings, ts, record), flies)
+        now = flies & (lane.counts.attempted % WORTHWHILE == 0)
         lane, record = note(problem, settings, ts, (lane, record), now)
         calm = _calm(problem, settings, lane, next_stop(settings, ts, record), now)
         return replace(lane, thawed=~calm | lane.landing.on), record

@@ -76,8 +76,14 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
         kinds.insert(1, approach_leg)
     while _any_run(carry):
         for leg in kinds:
-            carry = flown(leg, carry) if _any_run(carry) else carry
+            carry = flown(leg, carry) if _any_waits(carry, leg, settings) else carry
     return carry
+
+
+def _any_waits(carry, leg, settings: Settings) -> bool:
+    """Whether any run waits for the solver, or for one of the closed forms."""
+    thawed = np.asarray(carry[0].thawed) | (not settings.closed_form)
+    return bool(np.any(np.asarray(carry[0].running) & (thawed == (leg is solver_leg))))
 
 
 def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room, Room]):
@@ -130,13 +136,17 @@ def _named(given) -> tuple:
 
 @eqx.filter_jit
 def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
-    """Launches, the problem, horizons, and lanes with their records after a first leg."""
-    own_data = dataset.x.ndim == 3
+    """Launches, the problem, horizons, and lanes with their records.
+
+    Orthogonal inputs: after a first leg in closed form, which may be the only one.
+    """
+    own_data, nothing = dataset.x.ndim == 3, jnp.asarray(NO_TIMES)
 
     def start(network, data):
-        plan, with_horizon, *carry = at_start(network, data, settings, jnp.asarray(NO_TIMES), True)
-        carry = closed_form_leg(plan.problem, with_horizon, jnp.asarray(NO_TIMES), tuple(carry))
-        return plan, with_horizon.horizon, carry
+        plan, with_horizon, *carry = at_start(network, data, settings, nothing, True)
+        if dataset.is_orthogonal:
+            carry = closed_form_leg(plan.problem, with_horizon, nothing, tuple(carry))
+        return plan, with_horizon.horizon, tuple(carry)
 
     plan, horizon, carry = jax.vmap(start, (0, 0 if own_data else None))(networks, dataset)
     problem = jax.vmap(problem_of)(dataset) if own_data else problem_of(dataset)

@@ -91,7 +91,8 @@ def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence
     def look(_, modes: Modes, state: State) -> Evidence:
         return evidence(problem, modes, state)
 
-    return once_if(over | matters, look, none, lane.modes, lane.state)
+    wanted = lane.running & (over | matters)
+    return once_if(wanted, look, none, lane.modes, lane.state)
 
 
 def verdict(found: Evidence, settings: Settings):

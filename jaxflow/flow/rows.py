@@ -1,15 +1,16 @@
-"""Sums and maxima over the rows of arrays that have the neurons along their last axis.
+"""Sums and extremes of arrays that have the neurons along their last axis.
 
 `jax.numpy.sum(x, axis=0)` and the like say the same; on a CPU the compiler's own reduction across
 rows takes three to ten times as long as adding or comparing whole rows, half of them with the other
 half. Not so where `x` is costly to compute: the compiler may then do that once for every row.
+To find the place of an extreme takes several times as long as to find it and compare.
 """
 
 from collections.abc import Callable
 
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 MANY = 64
 """Rows from which on the compiler's own reduction is used, to keep programs short."""
@@ -34,6 +35,13 @@ def weighted_sum(weights, rows) -> Float[Array, " m"]:
     """Σ_i c_i x_i of rows in an array or a list, without those whose weight is known to be zero."""
     terms = (c * x for c, x in zip(weights, rows, strict=True) if not _is_zero(c))
     return sum(terms)
+
+
+def place_of_least(x: Float[Array, "..."]) -> Int[Array, ""]:
+    """The first place of the smallest number of `x` in a row."""
+    x = x.reshape(-1)
+    places = jnp.where(x == jnp.min(x), jnp.arange(x.size), x.size - 1)
+    return jnp.min(places)
 
 
 def _is_zero(c) -> bool:

@@ -38,11 +38,12 @@ class SlidingBasis(eqx.Module):
 
     def coefficients(self, force: Float[Array, "q m"]) -> Float[Array, "n m"]:
         """b = −E F by datum, zero where the neuron does not slide."""
-        neurons = jnp.arange(force.shape[1])
+        data = jnp.arange(self.n)[:, None]
 
         def add_slots(total, rows, datum):
             along = jnp.sum(rows * force, axis=1)
-            return total.at[datum, neurons].add(-along)
+            mine = [jnp.where(data == k, a, 0.0) for k, a in zip(datum, along, strict=True)]
+            return total - sum(mine)
 
         def add_chunk(i, total):
             slots = (self.rows, self.datum)

@@ -5,6 +5,7 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Bool
 
 from jaxflow.flow.activation import Modes, along_boundaries
 from jaxflow.flow.attempt import Attempt, growth, noise_of, try_step
@@ -32,13 +33,18 @@ LEAST, MOST = 0.2, 5.0
 """By how much a step shrinks or grows at once; see `attempt.growth`."""
 
 
-def attempt_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Lane:
-    """Try one step and carry out what follows from it."""
+def attempt_step(
+    problem: Problem, settings: Settings, lane: Lane, stop, flies: Bool[Array, ""]
+) -> Lane:
+    """Try one step and carry out what follows from it.
+
+    In a batch a lane that no longer `flies` goes through the motions: it must not keep the others.
+    """
     attempt = jax.lax.optimization_barrier(try_step(problem, settings, lane, stop))
     good = attempt.error <= 1
     plain = _accepted_or_rejected(problem, lane, attempt, stop, good)
     crossing = may_cross(*attempt.course, noise_of(settings, lane) * attempt.unit)
-    eventful = good & (lane.landing.on | jnp.any(crossing))
+    eventful = flies & good & (lane.landing.on | jnp.any(crossing))
     met = partial(meet, problem, settings, stop)
     outcome = once_if(eventful, met, plain, lane, attempt)
     return _give_up(settings, _carried_out(problem, lane, outcome))

@@ -29,6 +29,8 @@ LEAST_BATCH, LARGEST_BATCH = 32, 256
 """Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
 PAIRS = 2**15
 """Pairs of a neuron and a datum in a batch: more of them do not fit into a core's cache."""
+SLIDING = 8
+"""Room that a pair takes where neurons may slide, in units of that on orthogonal inputs."""
 ON_ACCELERATORS = 2**23
 """The same on an accelerator, where more of them hardly make it busier; they take some 3 GiB."""
 WAVES = 2
@@ -123,18 +125,24 @@ def ensemble(
     return run_all(networks, dataset, settings, batch=batch, progress=progress)
 
 
-def default_batch(dataset: Dataset, width: int) -> int:
-    """Runs in a batch on the platform at hand: `usual_batch` on a CPU, as many as fit elsewhere."""
+def default_batch(dataset: Dataset, width: int, runs: int) -> int:
+    """Runs in a batch on the platform at hand: as many as fit, and on a CPU a batch for each core.
+
+    On a CPU `usual_batch`, or a smaller power of two, 32 at least, where so few runs would leave
+    cores idle.
+    """
     pairs = width * dataset.n
     if is_cpu():
-        return usual_batch(pairs)
+        share = max(_power_of_two(runs / os.cpu_count()), LEAST_BATCH)
+        return min(usual_batch(pairs, dataset.is_orthogonal), share)
     sliding = 1 if dataset.is_orthogonal else 4 * min(dataset.n, dataset.dim)
     return max(_power_of_two(ON_ACCELERATORS / (pairs * sliding)), LEAST_BATCH)
 
 
-def usual_batch(pairs: int) -> int:
+def usual_batch(pairs: int, orthogonal: bool) -> int:
     """Runs in a batch on a CPU, for so many pairs of a neuron and a datum in each: 32 to 256."""
-    return min(max(_power_of_two(PAIRS / pairs), LEAST_BATCH), LARGEST_BATCH)
+    room = pairs if orthogonal else SLIDING * pairs
+    return min(max(_power_of_two(PAIRS / room), LEAST_BATCH), LARGEST_BATCH)
 
 
 def _power_of_two(most: float) -> int:
@@ -164,7 +172,7 @@ def run_all(
     """
     make_room()
     runs, width = networks.exponent.shape
-    batch = default_batch(dataset, width) if batch is None else batch
+    batch = default_batch(dataset, width, runs) if batch is None else batch
     batch = positive_integer("batch", batch)
     batch = min(batch, runs)
     own_data = dataset.x.ndim == 3

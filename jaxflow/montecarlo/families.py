@@ -32,6 +32,8 @@ RANDOM = {
     "gaussian teacher": (datasets.gaussian_teacher, ("n", "d", "neurons")),
 }
 """Random data sets: the function that draws one from a key, and its sizes."""
+ORTHOGONAL = ("toy", "orthogonal")
+"""Kinds that are known to be orthogonal without a look at the data."""
 GIVEN = "given"
 FAMILIES = (*FIXED, *RANDOM, GIVEN)
 
@@ -76,6 +78,11 @@ class Family:
         if self.given:
             return len(self.given[1]), len(self.given[1][0])
         return FIXED[self.kind][1]
+
+    @property
+    def is_orthogonal(self) -> bool:
+        """Whether all inputs are known to be orthogonal; it is not held against given data."""
+        return self.kind in ORTHOGONAL
 
     def dataset(self, draw: int) -> Dataset:
         """Data set number `draw`, counted from zero.

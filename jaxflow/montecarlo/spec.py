@@ -131,8 +131,7 @@ def _read(tables: Mapping) -> Spec:
     times = keep.read("times", integer_from(2), 101)
     quantities = kept(summaries, trajectories).values()
     fitting = partial(chunk_length, families, widths, quantities, times)
-    pairs = max(family.shape[0] * width for family, width in product(families, widths))
-    chunk, batch = _lengths(output, fitting, usual_batch(pairs))
+    chunk, batch = _lengths(output, fitting, _usual_batch(families, widths))
     spec = Spec(
         families=families,
         widths=widths,
@@ -155,6 +154,12 @@ def _read(tables: Mapping) -> Spec:
     except ValueError as error:
         raise ValueError(f"solver.{error}") from None
     return spec
+
+
+def _usual_batch(families: tuple[Family, ...], widths: tuple[int, ...]) -> int:
+    """The batch that suits the largest runs."""
+    each = product(families, widths)
+    return min(usual_batch(f.shape[0] * width, f.is_orthogonal) for f, width in each)
 
 
 def _lengths(output: Section, fitting: Callable[[int], int], usual: int) -> tuple[int, int]:

@@ -7,7 +7,7 @@ import pytest
 
 import jaxflow
 from jaxflow.flow import integrate, legs, lockstep
-from jaxflow.flow.gradient_flow import at_start, settings_of
+from jaxflow.flow.gradient_flow import GRID, at_start, settings_of
 from jaxflow.flow.status import Status
 
 TOY = jaxflow.datasets.toy()
@@ -57,7 +57,7 @@ def test_leg_by_leg_in_one_program_and_in_lockstep_it_is_the_same_run(data):
     keys = jax.random.split(jax.random.key(3), 4)
     starts = jax.vmap(lambda key: jaxflow.init.balanced(key, 8, data.dim, scale=1e-3))(keys)
     together = jaxflow.ensemble(data, keys, width=8, scale=1e-3, horizon=300.0)
-    ts = jnp.linspace(0.0, 20.0, 7)
+    ts = jnp.linspace(0.0, 20.0, GRID)  # one program serves this and the run to its end
     one_program = jax.jit(lambda start: jaxflow.gradient_flow(start, data, ts))
     for i in range(len(keys)):
         start = jax.tree.map(lambda leaf, i=i: leaf[i], starts)

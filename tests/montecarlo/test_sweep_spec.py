@@ -200,7 +200,17 @@ def test_a_chunk_not_said_is_of_whole_batches_and_fits_into_the_memory(changes, 
 
 @pytest.mark.parametrize("pairs, runs", [(1, 256), (120, 256), (500, 64), (1000, 32), (10**6, 32)])
 def test_a_batch_not_said_has_fewer_runs_where_they_are_larger(pairs, runs):
-    assert usual_batch(pairs) == runs
+    assert usual_batch(pairs, orthogonal=True) == runs
+    assert usual_batch(pairs, orthogonal=False) <= runs
+
+
+def test_a_batch_not_said_has_fewer_runs_where_neurons_may_slide():
+    data = [{"family": "toy"}, {"family": "five points"}]
+    batches = [
+        spec_of({"data": [one], "runs": {"width": 12, "scale": "1e-3", "seeds": 2}}).batch
+        for one in data
+    ]
+    assert batches == [256, 64]
 
 
 def test_every_run_is_in_one_chunk_and_the_product_is_complete():
