@@ -46,7 +46,7 @@ def test_few_runs_are_shared_by_all_cores(monkeypatch, runs, cores, batch):
 
 def test_an_ensemble_ends_alike_by_the_ways_of_an_accelerator(monkeypatch):
     keys = jax.random.split(jax.random.key(0), 10)
-    given = dict(width=6, scale=1e-4, bias=True, batch=4)
+    given = dict(width=6, scale=1e-6, bias=True, batch=4, horizon=5.0)
     here = jaxflow.ensemble(jaxflow.datasets.toy(), keys, **given)
     for module in (ensemble, blocks):
         monkeypatch.setattr(module, "is_cpu", lambda: False)

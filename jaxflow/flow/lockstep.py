@@ -43,9 +43,9 @@ NO_TIMES = np.zeros(0)
 """Save times of runs that only seek their ends."""
 WORTHWHILE = 0.6
 """Sides of more than this share of all pairs are not worth their programs."""
-FEW, SMALL = 0.25, 0.125
+FEW, SMALL, LEAST = 0.25, 0.125, 4
 """Shares of a batch: at most this many runs that are left over go on by themselves, in batches of
-this size."""
+this size, at least of the last."""
 
 
 def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -106,7 +106,7 @@ def _stragglers(problem, settings: Settings, horizon, carry):
     left, batch = np.flatnonzero(np.asarray(carry[0].running)), horizon.shape[0]
     if not 0 < len(left) <= FEW * batch:
         return carry
-    size = int(np.ceil(SMALL * batch))
+    size = max(int(np.ceil(SMALL * batch)), LEAST)
     for first in range(0, len(left), size):
         runs = np.resize(left[first : first + size], size)
         own_horizon, own = _taken((horizon, carry), runs)

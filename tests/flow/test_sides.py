@@ -129,7 +129,7 @@ def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
 
     monkeypatch.setattr(lockstep, "_part", two_left_out)
     monkeypatch.setattr(lockstep, "FEW", 1.0)
-    monkeypatch.setattr(lockstep, "SMALL", 2 / len(KEYS))
+    monkeypatch.setattr(lockstep, "LEAST", 2)
     flown = []
     leg = lockstep._leg
 
