@@ -53,7 +53,7 @@ def prepare(folder: Path, quick: bool) -> None:
 
 
 def on_platform(platform: str, folder: str, asked) -> dict | None:
-    """What a process on that platform measures; None if JAX has no such platform here."""
+    """What a process on that platform measures; None if it is not here or breaks off."""
     there = os.environ | {"JAX_PLATFORMS": platform}
     if subprocess.run([sys.executable, "-c", PROBE], env=there, capture_output=True).returncode:
         print(f"left out, not here: {platform}")
@@ -61,7 +61,10 @@ def on_platform(platform: str, folder: str, asked) -> dict | None:
     print(f"{platform} ...", flush=True)
     command = [sys.executable, __file__, "--child", folder, "--platforms", platform]
     command += ["--repeats", str(asked.repeats), *(["--quick"] if asked.quick else [])]
-    subprocess.run(command, env=there, check=True)
+    code = subprocess.run(command, env=there).returncode
+    if code:
+        print(f"left out, ended with {code}: {platform}")
+        return None
     return json.loads((Path(folder) / FOUND.format(platform)).read_text())
 
 

@@ -17,6 +17,8 @@ CHUNK = 8192
 """Seeds initialised at once."""
 TOY_WIDTH, TOY_END = 60, 60.0
 DATA_WIDTH = 100
+ENOUGH = 10.0
+"""Seconds after which a measurement is not repeated."""
 
 
 def curves(quick: bool, full: bool, repeats: int) -> Iterator[tuple[str, dict]]:
@@ -34,13 +36,9 @@ def curve(sizes, case: Callable, repeats: int) -> dict:
     """Median seconds at every size, and what the first call took above that."""
     measured = {"sizes": list(sizes), "seconds": [], "setup_s": []}
     for size in sizes:
-        run = case(size)
-        first, _ = _timed(run)
-        times = []
-        while not times or (len(times) < repeats and sum(times) < 10):
-            times.append(_timed(run)[0])
-        measured["seconds"].append(float(np.median(times)))
-        measured["setup_s"].append(max(0.0, first - measured["seconds"][-1]))
+        _, setup, seconds = timed(case(size), repeats)
+        measured["seconds"].append(seconds)
+        measured["setup_s"].append(setup)
     return measured | {"slope": slope(measured["sizes"], measured["seconds"])}
 
 
@@ -104,7 +102,18 @@ def _flow(network, dataset, end: float) -> Callable:
     return lambda: jaxflow.gradient_flow(network, dataset, [end]).last
 
 
-def _timed(run: Callable):
+def timed(run: Callable, repeats: int):
+    """The result, what the first call took above the others, and their median, in seconds."""
+    first, result = _once(run)
+    times = []
+    while not times or (len(times) < repeats and sum(times) < ENOUGH):
+        seconds, result = _once(run)
+        times.append(seconds)
+    median = float(np.median(times))
+    return result, max(0.0, first - median), median
+
+
+def _once(run: Callable):
     started = time.perf_counter()
     result = jax.block_until_ready(run())
     return time.perf_counter() - started, result

@@ -1,8 +1,7 @@
 """What one platform does: runs alone, ensembles, and wide networks."""
 
 import os
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import jax
@@ -18,8 +17,6 @@ RTOL = 1e-11
 WIDTHS = (10_000, 1_000_000)
 MANY = 10**6
 """More runs than are ever under way at the same time."""
-ENOUGH = 10.0
-"""Seconds after which a measurement is not repeated."""
 COMPARED = 64
 """Runs whose ends are compared between platforms."""
 
@@ -47,7 +44,7 @@ def _alone(problem: Problem, truth, repeats: int) -> dict:
         flow = jaxflow.gradient_flow(problem.network, problem.dataset, problem.ts, rtol=RTOL)
         return flow.outputs
 
-    outputs, setup, seconds = _timed(run, 3 * repeats)
+    outputs, setup, seconds = cost.timed(run, 3 * repeats)
     error = truth.error(np.asarray(outputs))
     text = f"{1e3 * seconds:.3g} ms, error {error:.1e}"
     return {"seconds": seconds, "setup_s": setup, "error": error, "text": text}
@@ -63,7 +60,7 @@ def _ensemble(problem: Problem, repeats: int, ends: "_Ends") -> dict:
     def run():
         return jaxflow.ensemble(problem.dataset, keys, horizon=problem.end, **options)
 
-    many, setup, seconds = _timed(run, repeats)
+    many, setup, seconds = cost.timed(run, repeats)
     apart = ends.difference(problem.name, np.asarray(many.variation_norm)[:COMPARED])
     text = f"{runs / seconds:,.0f} seeds/s (batch {batch}), ends {apart:.0e}"
     return {"seconds": seconds, "setup_s": setup, "runs": runs, "batch": batch, "ends": apart,
@@ -71,20 +68,9 @@ def _ensemble(problem: Problem, repeats: int, ends: "_Ends") -> dict:
 
 
 def _wide(m: int, repeats: int) -> dict:
-    _, setup, seconds = _timed(cost.width(m), repeats)
+    _, setup, seconds = cost.timed(cost.width(m), repeats)
     text = f"{1e3 * seconds:.3g} ms"
     return {"seconds": seconds, "setup_s": setup, "text": text}
-
-
-def _timed(run: Callable, repeats: int):
-    """The result, seconds of the first call above the others, and their median."""
-    times = []
-    while len(times) < 2 or (len(times) <= repeats and sum(times[1:]) < ENOUGH):
-        started = time.perf_counter()
-        result = jax.block_until_ready(run())
-        times.append(time.perf_counter() - started)
-    seconds = float(np.median(times[1:]))
-    return result, times[0] - seconds, seconds
 
 
 def _memory() -> int | None:

@@ -32,7 +32,9 @@ PAIRS = 2**15
 SLIDING = 8
 """Room that a pair takes where neurons may slide, in units of that on orthogonal inputs."""
 ON_ACCELERATORS = 2**23
-"""The same on an accelerator, where more of them hardly make it busier; they take some 3 GiB."""
+"""Pairs in a batch on an accelerator, where more hardly make it busier; they take some 3 GiB."""
+BASES = 4
+"""Room there of a number of a sliding basis, in units of that of a pair on orthogonal inputs."""
 WAVES = 2
 """Batches under way on an accelerator, so that none waits for the other's share of the host."""
 
@@ -129,14 +131,14 @@ def default_batch(dataset: Dataset, width: int, runs: int) -> int:
     """Runs in a batch on the platform at hand: as many as fit, and on a CPU a batch for each core.
 
     On a CPU `usual_batch`, or a smaller power of two, 32 at least, where so few runs would leave
-    cores idle.
+    cores idle. On an accelerator memory counts: a pair that may slide has bases of min(n, d).
     """
     pairs = width * dataset.n
     if is_cpu():
         share = max(_power_of_two(runs / os.cpu_count()), LEAST_BATCH)
         return min(usual_batch(pairs, dataset.is_orthogonal), share)
-    sliding = 1 if dataset.is_orthogonal else 4 * min(dataset.n, dataset.dim)
-    return max(_power_of_two(ON_ACCELERATORS / (pairs * sliding)), LEAST_BATCH)
+    room = pairs if dataset.is_orthogonal else BASES * min(dataset.n, dataset.dim) * pairs
+    return max(_power_of_two(ON_ACCELERATORS / room), LEAST_BATCH)
 
 
 def usual_batch(pairs: int, orthogonal: bool) -> int:
@@ -176,8 +178,8 @@ def run_all(
     batch = positive_integer("batch", batch)
     batch = min(batch, runs)
     own_data = dataset.x.ndim == 3
-    own = np.asarray if is_cpu() else jnp.asarray
-    whole = jax.tree.map(own, (networks, dataset if own_data else None))
+    kept = np.asarray if is_cpu() else jnp.asarray
+    whole = jax.tree.map(kept, (networks, dataset if own_data else None))
     pieces = [np.arange(first, first + batch) % runs for first in range(0, runs, batch)]
 
     def work(piece):
