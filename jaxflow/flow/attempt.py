@@ -6,12 +6,19 @@ import diffrax
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.branching import once_if
+from jaxflow.flow.collocation import STAGES, collocation_step, collocation_weights
 from jaxflow.flow.coordinates import Parts, State
-from jaxflow.flow.field import field_of_parts, margins_and_slopes, residual, tangent_kernel
+from jaxflow.flow.field import (
+    field_of_parts,
+    margins_and_slopes,
+    residual,
+    residual_rate,
+    tangent_kernel,
+)
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.orthogonal_step import OrthogonalStep, orthogonal_step, own_norm
 from jaxflow.flow.problem import Problem
@@ -26,6 +33,10 @@ CROSSED = 1e-14
 FORGIVEN = 1e-12
 """A margin that is further below zero at the start of a step, but not by more than this, counts
 from there: an event of the same neuron, on a boundary nearby, has left it there."""
+HIDDEN = 10.0
+"""By how much more than an implicit step's estimate of it margins may be off inside."""
+AGREEING = 4e-15
+"""Residuals this close, beside the largest label, are the same to rounding."""
 CLEAN = 3.0
 """Product of step and rate up to which the method damps a decay much as the flow does: the
 stability function of Dormand-Prince 8(7) at −3 is 0.047, where exp(−3) = 0.050."""
@@ -36,12 +47,20 @@ class Attempt(eqx.Module):
 
     The error is in units of the tolerance, in log norms and directions. Margins are in units of
     `unit` at the end: on orthogonal inputs they are p̂_jk, and neurons grow within a step.
+
+    `noise` is how far below zero a margin must be to have crossed. Orthogonal inputs: the
+    tolerance, as a smaller coordinate is not told from zero. In general little more than rounding,
+    as a crossing that is passed over would be an error of first order; in an implicit step also
+    what it leaves unresolved of residuals, which is less than the tolerance. `rate` is that of the
+    fastest fit, after an implicit step; zero after others.
     """
 
     length: Float[Array, ""]
     error: Float[Array, ""]
     unit: Float[Array, " m"]
     step: "OrthogonalStep | GeneralStep"
+    noise: Float[Array, ""]
+    rate: Float[Array, ""]
 
     @property
     def course(self):
@@ -51,22 +70,55 @@ class Attempt(eqx.Module):
 
 
 class GeneralStep(eqx.Module):
-    """A step on general inputs: its end, its margins, the slopes of all stages, and the method."""
+    """A step on general inputs: its end, its margins, the slopes of all stages, and the method.
+
+    The method is collocation if `implicit`. The one with fewer stages leaves slots free.
+
+    Attributes:
+        r: the residuals at its end.
+        fits: ḣ at the points of collocation, times the step.
+    """
 
     end: Parts
     margins: tuple[Float[Array, "p m"], Float[Array, "p m"]]
     slopes: tuple[Float[Array, "p m"], Float[Array, "p m"]]
     stages: Parts
+    r: Float[Array, " n"]
+    fits: Float[Array, "s n"]
+    implicit: Bool[Array, ""]
     method: diffrax.AbstractERK = eqx.field(static=True)
 
     def inside(self, fraction: Float[Array, ""]) -> State:
         """The state at a fraction of the step, by the dense output; exact at both ends."""
-        weights = weights_to_the_end(self.method, fraction)
+        slots = self.stages.rho.shape[0]
+        explicit = _in_slots(weights_to_the_end(self.method, fraction), slots)
+        implicit = _in_slots(collocation_weights(fraction), slots)
+        weights = jnp.where(self.implicit, implicit, explicit)
 
         def moved(end, slopes):
             return end + jnp.tensordot(weights, slopes, 1)
 
         return jax.tree.map(moved, self.end, self.stages).state
+
+    def residual_inside(self, problem: Problem, modes: Modes, fraction, state: State):
+        """The residuals at a fraction of the step, where the state is `state`."""
+        there = self.r - collocation_weights(fraction) @ self.fits
+        return jnp.where(self.implicit, there, residual(problem, modes, state))
+
+
+class _Course(eqx.Module):
+    """Where a step on general inputs leads, by one method or the other; slopes times the step."""
+
+    end: Parts
+    error: Parts
+    first: Parts
+    last: Parts
+    stages: Parts
+    r: Float[Array, " n"]
+    first_fit: Float[Array, " n"]
+    fits: Float[Array, "s n"]
+    noise: Float[Array, ""]
+    rate: Float[Array, ""]
 
 
 def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
@@ -75,8 +127,8 @@ def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
     if lane.modes.slide is None:
         length = jnp.where(lane.landing.on, lane.landing.step, length)
         return _try_orthogonal(problem, settings, lane, length)
-    length = jnp.minimum(length, _stable_length(problem, settings, lane))
-    length = jnp.where(lane.landing.on, lane.landing.step, length)
+    stable = jnp.where(lane.stiff, jnp.inf, _stable_length(problem, settings, lane))
+    length = jnp.where(lane.landing.on, lane.landing.step, jnp.minimum(length, stable))
     return _try_general(problem, settings, lane, length)
 
 
@@ -85,19 +137,96 @@ def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) ->
     a_error, p_error = step.error()
     unit = own_norm(*step.end)
     off = jnp.maximum(jnp.abs(a_error), largest_of_rows(jnp.abs(p_error))) / unit
-    return Attempt(length, _in_tolerances(settings, off, unit), unit, step)
+    error = _in_tolerances(settings, off, unit)
+    return Attempt(length, error, unit, step, settings.rtol, jnp.zeros(()))
 
 
 def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
+    r = known_residual(problem, lane)
+
+    def implicit(_, r, state: State, modes: Modes, length):
+        return _implicit(problem, settings, r, state, modes, length)
+
+    course = _explicit(problem, settings, lane, length)
+    course = once_if(lane.stiff, implicit, course, r, lane.state, lane.modes, length)
+    end, modes = course.end, lane.modes
+    g0, slope0 = margins_and_slopes(
+        problem, modes, lane.state, r, course.first.state, -course.first_fit
+    )
+    g1, slope1 = margins_and_slopes(
+        problem, modes, end.state, course.r, course.last.state, -course.fits[-1]
+    )
+    below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
+    step = GeneralStep(
+        end=end,
+        margins=(g0 - below, g1 - below),
+        slopes=(slope0, slope1),
+        stages=course.stages,
+        r=course.r,
+        fits=course.fits,
+        implicit=lane.stiff,
+        method=settings.solver,
+    )
+    error = _in_tolerances(settings, jnp.abs(course.error.state), end.state)
+    return Attempt(length, error, jnp.ones_like(end.rho), step, course.noise, course.rate)
+
+
+def known_residual(problem: Problem, lane: Lane) -> Float[Array, " n"]:
+    """r_k = y_k − h_k; after implicit steps by these, while that agrees to rounding.
+
+    Residuals of data that are fitted but for the pull of others are smaller than what rounding
+    leaves of y − h, and their ratios tell how neurons slide.
+    """
+    direct = residual(problem, lane.modes, lane.state)
+    agrees = jnp.abs(direct - lane.r) <= AGREEING * jnp.max(jnp.abs(problem.y))
+    return jnp.where(lane.stiff & agrees, lane.r, direct)
+
+
+def _explicit(problem: Problem, settings: Settings, lane: Lane, length) -> _Course:
+    """The way by the Runge-Kutta method of the settings."""
     start, field = Parts.of(lane.state), field_of_parts(problem, lane.modes)
     end, off, slopes = runge_kutta_step(settings.solver, field, start, length)
-    first, last = (jax.tree.map(itemgetter(i), slopes).state for i in (0, -1))
-    g0, slope0 = margins_and_slopes(problem, lane.modes, lane.state, first)
-    g1, slope1 = margins_and_slopes(problem, lane.modes, end.state, last)
-    below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
-    error = _in_tolerances(settings, jnp.abs(off.state), end.state)
-    step = GeneralStep(end, (g0 - below, g1 - below), (slope0, slope1), slopes, settings.solver)
-    return Attempt(length, error, jnp.ones_like(end.rho), step)
+    first, last = (jax.tree.map(itemgetter(i), slopes) for i in (0, -1))
+    slots = max(slopes.rho.shape[0], STAGES)
+    fits = jnp.zeros((STAGES, problem.n))
+    return _Course(
+        end=end,
+        error=off,
+        first=first,
+        last=last,
+        stages=jax.tree.map(lambda slope: _in_slots(slope, slots), slopes),
+        r=residual(problem, lane.modes, end.state),
+        first_fit=-residual_rate(problem, lane.modes, lane.state, first.state),
+        fits=fits.at[-1].set(-residual_rate(problem, lane.modes, end.state, last.state)),
+        noise=jnp.array(CROSSED),
+        rate=jnp.zeros(()),
+    )
+
+
+def _implicit(
+    problem: Problem, settings: Settings, r, state: State, modes: Modes, length
+) -> _Course:
+    """The way by collocation."""
+    way = collocation_step(problem, modes, Parts.of(state), r, length, settings.rtol)
+    slots = max(settings.solver.tableau.b_sol.shape[0], STAGES)
+    unresolved = jnp.max(jnp.abs(way.fit_error)) / jnp.max(jnp.abs(problem.y))
+    return _Course(
+        end=way.end,
+        error=jax.tree.map(lambda off: jnp.maximum(jnp.abs(off), unresolved), way.error),
+        first=way.first,
+        last=jax.tree.map(itemgetter(-1), way.slopes),
+        stages=jax.tree.map(lambda slope: _in_slots(slope, slots), way.slopes),
+        r=way.r,
+        first_fit=way.first_fit,
+        fits=way.fits,
+        noise=jnp.maximum(CROSSED, HIDDEN * unresolved),
+        rate=way.rate,
+    )
+
+
+def _in_slots(stages: Float[Array, "s ..."], slots: int) -> Float[Array, "slots ..."]:
+    """Filled up with zeros."""
+    return jnp.pad(stages, [(0, slots - stages.shape[0])] + [(0, 0)] * (stages.ndim - 1))
 
 
 def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:
@@ -111,25 +240,20 @@ def _stable_length(problem: Problem, settings: Settings, lane: Lane):
 
     An explicit method at its stability limit keeps residuals hovering at the level of the
     tolerance. That is harmless as long as they are large; below √rtol it would drown the ratios of
-    residuals on which sliding depends. ‖K‖_F/n bounds the rate of every fit.
+    residuals on which sliding depends.
     """
     r = residual(problem, lane.modes, lane.state)
     small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
 
     def clean(_, modes: Modes, state: State):
-        rate = jnp.linalg.norm(tangent_kernel(problem, modes, state)) / problem.n
-        return CLEAN / jnp.maximum(rate, 1e-300)
+        return CLEAN / jnp.maximum(rate_of_fits(problem, modes, state), 1e-300)
 
     return once_if(small, clean, jnp.array(jnp.inf), lane.modes, lane.state)
 
 
-def noise_of(settings: Settings, lane: Lane):
-    """How far below zero a margin must be to have crossed.
-
-    Orthogonal inputs: the tolerance, as a smaller coordinate is not told from zero. In general
-    little more than rounding, as a crossing that is passed over would be an error of first order.
-    """
-    return settings.rtol if lane.modes.slide is None else CROSSED
+def rate_of_fits(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:
+    """‖K‖_F/n, which bounds the rate of every fit."""
+    return jnp.linalg.norm(tangent_kernel(problem, modes, state)) / problem.n
 
 
 def growth(error: Float[Array, ""]) -> Float[Array, ""]:

@@ -10,13 +10,21 @@ the assumption was true: the limit exists, fits C exactly, and is that close.
   active whatever the neuron's other pairs do, because K ≥ diag_k(‖x_k‖² Σ_{j active at k} a_j²).
   Data seen by nobody stay so, because dead pairs are dead for good: the run is stationary if their
   residual is not zero.
-* Any inputs: J are neurons with |⟨ω_j, x_k⟩| > δ ‖x_k‖ for all data, and μ is the least eigenvalue
-  of K_J less the most that movements by δ can take from it; C is all data. At positive loss the run
-  is stationary where every force D_j vanishes to the tolerance.
+* Any inputs: J are neurons with |⟨ω_j, x_k⟩| > δ ‖x_k‖ for all data. One lower bound of K_J is its
+  least eigenvalue less the most that movements by δ can take from it. The other leaves out what
+  output weights contribute: Σ_j a_j² 1[j active at k and l] ⟨x_k, x_l⟩, where movements only let
+  a_j² shrink by a small factor, which is worth more where μ is small. There a neuron also counts
+  that is within δ of one boundary, and may slide on it or cross it: whatever share α of that
+  datum's x it feels, ‖D_j‖ is at least the part that is orthogonal to x, P_j D_j. Data seen by
+  nobody stay so if all neurons are further than δ from seeing them.
+
+Without such evidence, a run on general inputs is at rest at positive loss where every force D_j is
+no more than rounding.
 """
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
@@ -26,13 +34,21 @@ from jaxflow.flow.problem import Problem
 
 MOVEMENT = 1e-6
 """The δ that is assumed and then verified."""
+WIDER = (3e-5, 1e-3)
+"""Others that are tried after it on general inputs."""
+REST = 4e-15
+"""Forces this small, in units of max‖x‖ ‖y‖/n, are rounding."""
+
+EIGENVALUE = 1e-14
+"""Rounding in an eigenvalue, in units of the trace."""
 
 
 class Evidence(eqx.Module):
     """What is known of the limit.
 
     Attributes:
-        movement: bound on how far every log norm and direction still moves; inf if unknown.
+        movement: bound on how far every log norm and direction still moves; inf if none has been
+            verified.
         fitted: whether all data are fitted in the limit, those with residual zero included.
         residual: ‖r‖ over the data that are seen by some neuron, relative to ‖y‖.
         force: largest ‖D_j‖ relative to max‖x‖ ‖y‖/n.
@@ -46,11 +62,16 @@ class Evidence(eqx.Module):
     @property
     def certified(self) -> Bool[Array, ""]:
         """Whether the limit exists for certain, within `movement`."""
-        return self.movement <= MOVEMENT
+        return jnp.isfinite(self.movement)
 
     def settled(self, rtol: Float[Array, ""]) -> Bool[Array, ""]:
         """Whether nothing is left to integrate at this tolerance."""
-        return (self.certified & (self.residual <= rtol)) | (self.force <= rtol)
+        return ((self.movement <= MOVEMENT) & (self.residual <= rtol)) | self.at_rest
+
+    @property
+    def at_rest(self) -> Bool[Array, ""]:
+        """Whether all forces are rounding (general inputs)."""
+        return self.force <= REST
 
 
 def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
@@ -60,13 +81,15 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     magnitude = jnp.where(magnitude > 0, magnitude, 1.0)
     if modes.slide is None:
         seen = jnp.any(modes.active & (output_parts(state) != 0), axis=1)
-        mu = _least_rate_orthogonal(problem, modes, state, seen)
+        tried = [(MOVEMENT, _least_rate_orthogonal(problem, modes, state, seen))]
     else:
-        seen = jnp.ones(r.shape, dtype=bool)
-        mu = _least_rate(problem, modes, state)
+        seen = jnp.any(modes.active, axis=1)
+        tried = [(d, _least_rate(problem, modes, state, seen, d)) for d in (MOVEMENT, *WIDER)]
     gap = jnp.linalg.norm(jnp.where(seen, r, 0.0))
-    reach = problem.span.operator_norm()
-    movement = jnp.where(gap > 0, reach * gap / jnp.where(mu > 0, mu, 1e-300), 0.0)
+    movement = jnp.array(jnp.inf)
+    for delta, mu in reversed(tried):
+        way = jnp.where(gap > 0, problem.span.operator_norm() * gap / mu, 0.0)
+        movement = jnp.where((mu > 0) & (way <= delta), way, movement)
     rounding = 1e-14 * jnp.max(jnp.abs(problem.y))
     force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=0))
     unit = jnp.max(problem.span.norms()) * magnitude / problem.n
@@ -87,11 +110,40 @@ def _least_rate_orthogonal(problem: Problem, modes: Modes, state: State, seen):
     return jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
 
 
-def _least_rate(problem: Problem, modes: Modes, state: State):
-    """μ = λ_min(K_J) less Σ_j ‖z_j‖² ‖X‖²_op ((e^δ (1 + δ))² − 1)."""
-    u = problem.span.preactivations(hidden_parts(state))
-    steady = jnp.all(jnp.abs(u) > MOVEMENT * problem.span.norms()[:, None], axis=0)
+def _least_rate(problem: Problem, modes: Modes, state: State, seen, delta: float):
+    """μ on the data that are seen; −inf where the others may not stay unseen."""
+    u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
+    away = jnp.abs(u) > delta
+    both = jnp.maximum(
+        _by_the_whole_kernel(problem, modes, state, jnp.all(away, axis=0), seen, delta),
+        _by_output_weights(problem, modes, state, away, seen, delta),
+    )
+    return jnp.where(jnp.all(away | seen[:, None]), both, -jnp.inf)
+
+
+def _by_the_whole_kernel(problem: Problem, modes: Modes, state: State, steady, seen, delta):
+    """λ_min(K_J) less Σ_j ‖z_j‖² ‖X‖²_op ((e^δ (1 + δ))² − 1)."""
     kernel = tangent_kernel(problem, modes, state, steady)
     size = jnp.sum(jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0))
-    change = jnp.expm1(2 * (MOVEMENT + jnp.log1p(MOVEMENT)))
-    return jnp.linalg.eigvalsh(kernel)[0] - change * size * problem.span.operator_norm() ** 2
+    change = np.expm1(2 * (delta + np.log1p(delta)))
+    return _least_eigenvalue(kernel, seen) - change * size * problem.span.operator_norm() ** 2
+
+
+def _by_output_weights(problem: Problem, modes: Modes, state: State, away, seen, delta):
+    """λ_min of Σ_j a_j² 1[j active at k and l] ⟨P_j x_k, P_j x_l⟩, for the least a_j possible."""
+    gram, doubtful = problem.span.gram(), ~away
+    counted = jnp.sum(doubtful, axis=0) <= 1
+    active = (modes.active & away).astype(state.dtype)
+    taken = active * ((gram / problem.span.norms()) @ doubtful.astype(state.dtype))
+    size = jnp.maximum(jnp.abs(output_parts(state)) - delta, 0.0)
+    weight = jnp.where(counted, jnp.exp(2 * (log_norms(state) - delta)) * size**2, 0.0)
+    kernel = gram * ((active * weight) @ active.T) - (taken * weight) @ taken.T
+    return _least_eigenvalue(kernel, seen)
+
+
+def _least_eigenvalue(kernel: Float[Array, "n n"], seen: Bool[Array, " n"]):
+    """On the data that are seen, where their kernel stands beside a large multiple of one."""
+    largest = jnp.maximum(jnp.trace(kernel), 1e-300)
+    both = seen[:, None] & seen
+    least = jnp.linalg.eigvalsh(jnp.where(both, kernel, largest * jnp.eye(seen.shape[0])))[0]
+    return least - EIGENVALUE * largest

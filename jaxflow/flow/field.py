@@ -100,21 +100,33 @@ def _general_field(problem: Problem, modes: Modes) -> Callable[[Parts], Parts]:
 
 
 def margins_and_slopes(
-    problem: Problem, modes: Modes, state: State, velocity: State
+    problem: Problem,
+    modes: Modes,
+    state: State,
+    r: Float[Array, " n"],
+    velocity: State,
+    rate: Float[Array, " n"],
 ) -> tuple[Float[Array, "p m"], Float[Array, "p m"]]:
-    """The margins at a state and their derivative along a velocity."""
+    """The margins at a state with residuals r, and their derivative along a velocity and dr/dt."""
 
-    def margins_at(s):
-        return margins(problem, modes, s, residual(problem, modes, s))
+    def margins_at(state, r):
+        return margins(problem, modes, state, r)
 
-    return jax.jvp(margins_at, (state,), (velocity,))
+    return jax.jvp(margins_at, (state, r), (velocity, rate))
 
 
 def residual_rate(
     problem: Problem, modes: Modes, state: State, velocity: State
 ) -> Float[Array, " n"]:
-    """dr/dt along a velocity."""
+    """dr/dt along a velocity, zero where r is nothing but rounding."""
     return jax.jvp(lambda s: residual(problem, modes, s), (state,), (velocity,))[1]
+
+
+def output_rate(
+    problem: Problem, modes: Modes, state: State, velocity: State
+) -> Float[Array, " n"]:
+    """dh/dt along a velocity."""
+    return jax.jvp(lambda s: outputs(problem, modes, s), (state,), (velocity,))[1]
 
 
 def tangent_kernel(

@@ -30,7 +30,15 @@ from jaxflow.validation import (
 )
 
 GRID = 201
-"""Number of equally spaced save times when none are given."""
+"""Number of save times when none are given."""
+FOLDS = 60.0
+"""What a fit is given, in units of its time."""
+PATIENCE = 1e4
+"""By how much more than that a slow fit is given, as neurons may have become smaller before."""
+LATEST = 1e30
+"""The end of time."""
+LONG = 4.0
+"""Runs longer than this many times the time of births and fits are shown on two scales."""
 
 
 def gradient_flow(
@@ -56,10 +64,12 @@ def gradient_flow(
         dataset: training data.
         ts: increasing save times, shape (T,), the last one being the end; may include 0. Without
             them the run goes on until its limit is certified, or to the horizon, and is saved at
-            201 equally spaced times.
+            201 equally spaced times; where the end is far beyond all births and fits, three
+            quarters of them lie before, and the others up to the end in a constant ratio.
         rtol: error allowed per step in the log norm and direction of each neuron, relative to it.
         horizon: with `ts=None`, the time at which to stop at the latest. The default is four times
-            the longest time that any birth and fit can take.
+            the longest time that any birth and fit can take; on general inputs also that in which
+            neurons of the initial size fit a zero label, which grows like λ⁻², up to 1e30.
         max_steps: attempted steps after which the run ends with the status `step limit`.
         max_events: room for changes of activation on inputs that are not orthogonal; a run that
             needs more ends with the status `event limit`.
@@ -109,13 +119,22 @@ def save_times(ts) -> Float[Array, " T"]:
 
 
 def _times_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings):
-    """Equally spaced times up to the end, which takes a run of its own to find.
+    """Times up to the end, which takes a run of its own to find.
 
     The same compiled program then saves on the way.
     """
-    blank = jnp.zeros(GRID)
-    _, _, lane, _ = _fly(network, dataset, settings, blank, jnp.array(True))
-    return jnp.linspace(0.0, lane.t, GRID)
+    plan, _, lane, _ = _fly(network, dataset, settings, jnp.zeros(GRID), jnp.array(True))
+    return _grid(plan, lane.t)
+
+
+@eqx.filter_jit
+def _grid(plan: Launch, end: Float[Array, ""]) -> Float[Array, " T"]:
+    """Equally spaced times; in a long run up to all births and fits, then in a constant ratio."""
+    usual = births_and_fits(plan)
+    early = 3 * GRID // 4
+    later = usual * (jnp.maximum(end / usual, 2.0)) ** jnp.linspace(0.0, 1.0, GRID - early + 1)[1:]
+    both = jnp.concatenate([jnp.linspace(0.0, usual, early), later])
+    return jnp.where(end > LONG * usual, both.at[-1].set(end), jnp.linspace(0.0, end, GRID))
 
 
 def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -147,6 +166,20 @@ def _with_horizon(plan: Launch, settings: Settings) -> Settings:
 def longest_time(plan: Launch) -> Float[Array, ""]:
     """Four times the longest time that all births and fits can take on orthogonal inputs.
 
+    On general inputs also the time in which a neuron of its initial size fits a zero label, which
+    grows like λ⁻², up to 1e30.
+    """
+    usual = 4 * births_and_fits(plan)
+    if plan.problem.boundaries is None:
+        return usual
+    smallest = jnp.min(2 * log_norms(plan.state)) + 2 * jnp.log(jnp.min(plan.problem.span.norms()))
+    slow = jnp.exp(jnp.log(PATIENCE * FOLDS * plan.problem.n) - smallest)
+    return jnp.maximum(usual, jnp.minimum(slow, LATEST))
+
+
+def births_and_fits(plan: Launch) -> Float[Array, ""]:
+    """The longest time that all births and fits can take on orthogonal inputs.
+
     An unborn neuron that can grow does so at least at the rate min_k |y_k| ‖x_k‖/n, and a fit
     converges at that rate too.
     """
@@ -154,7 +187,7 @@ def longest_time(plan: Launch) -> Float[Array, ""]:
     pull = jnp.abs(problem.y) * problem.span.norms() / problem.n
     slowest = jnp.min(jnp.where(pull > 0, pull, jnp.inf))
     slowest = jnp.where(jnp.isfinite(slowest), slowest, 1.0)
-    return 4 * (60.0 + jnp.max(jnp.abs(log_norms(plan.state)))) / slowest
+    return (FOLDS + jnp.max(jnp.abs(log_norms(plan.state)))) / slowest
 
 
 def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane) -> Trajectory:

@@ -12,7 +12,7 @@ from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.coordinates import Balance, State
-from jaxflow.flow.field import vector_field
+from jaxflow.flow.field import residual, vector_field
 from jaxflow.flow.lane import Lane, Record, no_counts, not_landing
 from jaxflow.flow.legs import approach_leg, closed_form_leg, has_approach, solver_leg
 from jaxflow.flow.log import empty_log
@@ -34,6 +34,8 @@ def take_off(
         log=empty_log(modes, settings.max_events),
         balance=balance,
         step=0.01 / jnp.maximum(speed, 1e-300),
+        stiff=jnp.array(False),
+        r=None if modes.slide is None else residual(problem, modes, state),
         landing=not_landing(),
         thawed=jnp.array(False),
         settled=jnp.array(False),

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from jaxflow.flow.activation import margins
-from jaxflow.flow.attempt import Attempt, growth, noise_of
+from jaxflow.flow.attempt import Attempt, growth
 from jaxflow.flow.branching import once_if, tree_where
 from jaxflow.flow.crossing import (
     AIMED,
@@ -23,7 +23,6 @@ from jaxflow.flow.crossing import (
     first_crossing,
     polished,
 )
-from jaxflow.flow.field import residual
 from jaxflow.flow.lane import Landing, Lane, not_landing
 from jaxflow.flow.outcome import Outcome, count, outcome_of
 from jaxflow.flow.problem import Problem
@@ -53,7 +52,7 @@ below zero and returns holds up the pursuit of another one."""
 
 def meet(problem: Problem, settings: Settings, stop, plain: Outcome, lane, attempt):
     """What follows where a margin may cross zero, or a crossing is being pursued."""
-    noise = noise_of(settings, lane) * attempt.unit
+    noise = attempt.noise * attempt.unit
     earliest = earliest_possible(*attempt.course, noise)
     theta, pair = _first_crossing(settings, lane, attempt, earliest)
 
@@ -94,7 +93,7 @@ def _first_crossing(settings: Settings, lane: Lane, attempt: Attempt, earliest):
 
 def _course_of(settings: Settings, lane: Lane, attempt: Attempt, pair):
     """Margins, slopes and noise of one pair, as `first_crossing` takes them."""
-    noise = noise_of(settings, lane) * attempt.unit
+    noise = attempt.noise * attempt.unit
     course = [values.reshape(-1)[pair] for values in attempt.course]
     return *course, noise[pair % noise.shape[0]]
 
@@ -120,7 +119,7 @@ def _approach(problem: Problem, settings: Settings, lane: Lane, attempt, stop, p
 def _aim(settings: Settings, lane: Lane, attempt: Attempt, pair, theta) -> Outcome:
     """Repeat the step up to a crossing, which the dense output tells well."""
     length = jnp.maximum(theta * attempt.length, 1e-200)
-    crossed = jnp.any(attempt.step.margins[1] < -noise_of(settings, lane) * attempt.unit)
+    crossed = jnp.any(attempt.step.margins[1] < -attempt.noise * attempt.unit)
     high = jnp.where(crossed, attempt.length, jnp.inf)
     landing = Landing(jnp.array(True), length, jnp.zeros(()), high, pair, jnp.array(0))
     step = lane.step
@@ -154,7 +153,7 @@ def _margin_inside(problem: Problem, lane: Lane, attempt: Attempt, pair):
 
     def general(fraction):
         state = attempt.step.inside(fraction)
-        r = residual(problem, lane.modes, state)
+        r = attempt.step.residual_inside(problem, lane.modes, fraction, state)
         return margins(problem, lane.modes, state, r).reshape(-1)[pair]
 
     return general
@@ -173,7 +172,7 @@ def _land(
     ends = attempt.step.margins[1], attempt.step.slopes[1]
     g, slope = (values / attempt.unit for values in ends)
     slope = slope / length
-    passed = g < -noise_of(settings, lane)
+    passed = g < -attempt.noise
     low = jnp.where(jnp.any(passed), lane.landing.low, length)
     high = jnp.where(jnp.any(passed), length, lane.landing.high)
     aimed = (jnp.arange(g.size) == lane.landing.pair).reshape(g.shape)
@@ -225,10 +224,13 @@ def _arrive(problem: Problem, settings, lane: Lane, attempt: Attempt, stop, slop
     """
     late = attempt.length + shift > stop - lane.t
     shift = jnp.where(late, stop - lane.t - attempt.length, shift)
-    state = attempt.step.inside(1 + shift / attempt.length)
+    fraction = 1 + shift / attempt.length
+    state, r = attempt.step.inside(fraction), None
+    if lane.modes.slide is not None:
+        r = attempt.step.residual_inside(problem, lane.modes, fraction, state)
     t = jnp.maximum(lane.t + attempt.length + shift, lane.t * (1 + jnp.finfo(jnp.float64).eps))
     t = jnp.where(late, stop, jnp.minimum(t, stop))
-    g = margins(problem, lane.modes, state, residual(problem, lane.modes, state))
+    g = margins(problem, lane.modes, state, r)
     chosen = (jnp.arange(g.size) == pair).reshape(g.shape)
     within = ROUNDING + 8 * jnp.finfo(jnp.float64).eps * t * jnp.abs(slope)
     hit = chosen | ((slope < 0) & (g <= within))
@@ -237,9 +239,10 @@ def _arrive(problem: Problem, settings, lane: Lane, attempt: Attempt, stop, slop
         attempt,
         t=t,
         state=state,
+        r=r,
         landing=not_landing(),
         counts=count(lane.counts, accepted=1),
         hit=hit & ~late,
     )
-    before = jnp.any(~hit & (g < -noise_of(settings, lane)))
+    before = jnp.any(~hit & (g < -attempt.noise))
     return arrived, ~before & (jnp.abs(g.reshape(-1)[pair]) <= AT_ZERO)

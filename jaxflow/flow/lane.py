@@ -42,8 +42,9 @@ class Landing(eqx.Module):
 class Lane(eqx.Module):
     """One run: where it is and how it stands.
 
-    `thawed`: the residual is known not to be frozen. `settled`: the evidence is that nothing is
-    left to integrate.
+    `stiff`: steps are implicit (see `collocation`); `r` are then the residuals that the last one
+    has led to, see `known_residual`; None on orthogonal inputs. `thawed`: the residual is known
+    not to be frozen. `settled`: the evidence is that nothing is left to integrate.
     """
 
     t: Float[Array, ""]
@@ -52,6 +53,8 @@ class Lane(eqx.Module):
     log: DeathTable | EventBuffer
     balance: Balance
     step: Float[Array, ""]
+    stiff: Bool[Array, ""]
+    r: Float[Array, " n"] | None
     landing: Landing
     thawed: Bool[Array, ""]
     settled: Bool[Array, ""]

@@ -98,6 +98,6 @@ def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence
 def verdict(found: Evidence, settings: Settings):
     """The status that the evidence supports."""
     certain = jnp.where(found.fitted, Status.interpolated, Status.stationary)
-    at_rest = (found.force <= settings.rtol) & (found.residual > settings.rtol)
+    at_rest = found.at_rest & ((found.residual > settings.rtol) | ~found.fitted)
     other = jnp.where(at_rest, Status.stationary, Status.moving)
     return jnp.where(found.certified, certain, other)

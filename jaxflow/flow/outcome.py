@@ -17,6 +17,8 @@ class Outcome(eqx.Module):
     t: Float[Array, ""]
     state: State
     step: Float[Array, ""]
+    stiff: Bool[Array, ""]
+    r: Float[Array, " n"] | None
     landing: Landing
     counts: Counts
     status: Int[Array, ""]

@@ -8,7 +8,14 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool
 
 from jaxflow.flow.activation import Modes, along_boundaries
-from jaxflow.flow.attempt import Attempt, growth, noise_of, try_step
+from jaxflow.flow.attempt import (
+    CLEAN,
+    Attempt,
+    growth,
+    known_residual,
+    rate_of_fits,
+    try_step,
+)
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import (
     State,
@@ -31,6 +38,13 @@ from jaxflow.modes import codes
 
 LEAST, MOST = 0.2, 5.0
 """By how much a step shrinks or grows at once; see `attempt.growth`."""
+STABLE = 1.5
+"""Product of step and rate from which on an explicit step may be held up by the fastest fit."""
+LEAP, WORTH = 10.0, 20.0
+"""By how much the first implicit step is longer, and the product from which on they are worth their
+work: such a step takes as long as some ten explicit ones."""
+LOOKED_AT = 32
+"""Accepted steps after which it is looked at whether implicit ones would be longer."""
 
 
 def attempt_step(
@@ -43,19 +57,40 @@ def attempt_step(
     attempt = jax.lax.optimization_barrier(try_step(problem, settings, lane, stop))
     good = attempt.error <= 1
     plain = _accepted_or_rejected(problem, lane, attempt, stop, good)
-    crossing = may_cross(*attempt.course, noise_of(settings, lane) * attempt.unit)
+    crossing = may_cross(*attempt.course, attempt.noise * attempt.unit)
     eventful = flies & good & (lane.landing.on | jnp.any(crossing))
     met = partial(meet, problem, settings, stop)
     outcome = once_if(eventful, met, plain, lane, attempt)
+    if lane.modes.slide is not None:
+        outcome = _method_for_the_next(problem, lane, attempt, outcome, good)
     return _give_up(settings, _carried_out(problem, lane, outcome))
+
+
+def _method_for_the_next(problem: Problem, lane: Lane, attempt: Attempt, outcome: Outcome, good):
+    """Implicit steps where the fastest fit holds up explicit ones, and back where they are short.
+
+    Looked at now and then, where no event is being pursued.
+    """
+    look = good & (lane.counts.accepted % LOOKED_AT == 0) & ~lane.stiff & ~outcome.landing.on
+
+    def held_up(_, lane: Lane):
+        rate = rate_of_fits(problem, lane.modes, lane.state)
+        return rate * attempt.length >= STABLE
+
+    leaps = once_if(look, held_up, jnp.array(False), lane)
+    short = lane.stiff & ~outcome.landing.on & (outcome.step * attempt.rate < WORTH)
+    step = jnp.where(leaps, LEAP * outcome.step, outcome.step)
+    step = jnp.where(short, jnp.minimum(step, CLEAN / jnp.maximum(attempt.rate, 1e-300)), step)
+    return replace(outcome, stiff=(lane.stiff | leaps) & ~short, step=step)
 
 
 def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
     """The lane after a tried step; what is large in it is touched at changes of mode only."""
 
     def switched(lane: Lane) -> Lane:
+        r = None if lane.r is None else known_residual(problem, lane)
         state, modes, log = switch_modes(
-            problem, lane.modes, lane.log, lane.state, lane.t, outcome.hit
+            problem, lane.modes, lane.log, lane.state, r, lane.t, outcome.hit
         )
         return replace(lane, state=restore_invariants(state, lane.balance), modes=modes, log=log)
 
@@ -78,6 +113,7 @@ def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, 
         attempt,
         t=jnp.where(good, jnp.where(cut, stop, lane.t + length), lane.t),
         state=jnp.where(good, _tidy(problem, lane, attempt), lane.state),
+        r=None if lane.r is None else jnp.where(good, attempt.step.r, lane.r),
         step=jnp.where(good, kept, shorter),
         landing=not_landing(),
         counts=count(lane.counts, accepted=good, rejected=~good),

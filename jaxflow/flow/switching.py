@@ -4,9 +4,9 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
-from jaxflow.flow.activation import Modes, Slide, resting
+from jaxflow.flow.activation import Modes, Slide, driving_force, resting
 from jaxflow.flow.coordinates import State, assemble, hidden_parts, log_norms, output_parts
-from jaxflow.flow.field import residual, residual_rate, vector_field
+from jaxflow.flow.field import log_scale_field, output_rate
 from jaxflow.flow.log import DeathTable, EventBuffer
 from jaxflow.flow.problem import Problem
 from jaxflow.modes import boundary_choice, codes, leaving_direction
@@ -20,19 +20,19 @@ def switch_modes(
     modes: Modes,
     log: DeathTable | EventBuffer,
     state: State,
+    r: Float[Array, " n"] | None,
     t: Float[Array, ""],
     hit: Bool[Array, "p m"],
 ) -> tuple[State, Modes, DeathTable | EventBuffer]:
-    """Change the modes whose margins are zero, `hit`, at the time t.
+    """Change the modes whose margins are zero, `hit`, at the time t, where residuals are r.
 
     Orthogonal inputs: the pair dies, its coordinate is exactly zero for good. In general the whole
     boundary set of every neuron concerned is settled again, one neuron after the other.
     """
     if modes.slide is None:
         return die(modes, log, state, t, hit)
-    r = residual(problem, modes, state)
-    velocity = vector_field(problem, modes, state)
-    rate = residual_rate(problem, modes, state, velocity)
+    velocity = log_scale_field(driving_force(problem, modes, r), state)
+    rate = jnp.where(r == 0, 0.0, -output_rate(problem, modes, state, velocity))
     low, high = jnp.split(hit, 2)
     times = jnp.full(state.shape[1], t)
     return settle(problem, modes, log, state, velocity, times, r, rate, low, high)

@@ -21,6 +21,9 @@ SIDES, RATES, TRIALS, DONE = 0, 1, 2, 3
 LEAVING = 1e-9
 """A boundary left because its α met a bound is taken back only if the velocity contradicts that by
 more than this, relative to the forces: α is known at an event as well as the event's time."""
+NO_SHARE = 1e-13
+"""Likewise if α would be less than this: where the forces are small beside the jump, rounding in
+residuals of fitted data is more than their share of it."""
 
 
 class Settlement(eqx.Module):
@@ -113,7 +116,8 @@ def _contradiction(here: Situation, state: _Progress, velocity) -> Float[Array, 
     off_side = ~state.boxed & jnp.where(state.side, velocity < 0, velocity > 0)
     off_side = off_side & (here.repelling | here.leaving)
     unheld = state.boxed & here.staying & ~state.active.free
-    level = jnp.where(here.leaving, LEAVING * state.active.scale, 0.0)
+    known = jnp.maximum(LEAVING * state.active.scale, NO_SHARE * jnp.abs(here.jump))
+    level = jnp.where(here.leaving, known, 0.0)
     wrong = (off_side | unheld) & (jnp.abs(velocity) > level)
     return jnp.where(wrong, jnp.abs(velocity), -1.0)
 
