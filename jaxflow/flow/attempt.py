@@ -121,15 +121,18 @@ class _Course(eqx.Module):
     rate: Float[Array, ""]
 
 
-def try_step(problem: Problem, settings: Settings, lane: Lane, stop) -> Attempt:
-    """Compute a step from where the lane is, to `stop` at the most."""
+def try_step(problem: Problem, settings: Settings, lane: Lane, stop, flies) -> Attempt:
+    """Compute a step from where the lane is, to `stop` at the most.
+
+    A lane that does not fly need not have an implicit one, which takes longer.
+    """
     length = jnp.minimum(lane.step, stop - lane.t)
     if lane.modes.slide is None:
         length = jnp.where(lane.landing.on, lane.landing.step, length)
         return _try_orthogonal(problem, settings, lane, length)
     stable = jnp.where(lane.stiff, jnp.inf, _stable_length(problem, settings, lane))
     length = jnp.where(lane.landing.on, lane.landing.step, jnp.minimum(length, stable))
-    return _try_general(problem, settings, lane, length)
+    return _try_general(problem, settings, lane, length, lane.stiff & flies)
 
 
 def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
@@ -141,14 +144,14 @@ def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) ->
     return Attempt(length, error, unit, step, settings.rtol, jnp.zeros(()))
 
 
-def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
+def _try_general(problem: Problem, settings: Settings, lane: Lane, length, implicit) -> Attempt:
     r = known_residual(problem, lane)
 
-    def implicit(_, r, state: State, modes: Modes, length):
+    def collocated(_, r, state: State, modes: Modes, length):
         return _implicit(problem, settings, r, state, modes, length)
 
     course = _explicit(problem, settings, lane, length)
-    course = once_if(lane.stiff, implicit, course, r, lane.state, lane.modes, length)
+    course = once_if(implicit, collocated, course, r, lane.state, lane.modes, length)
     end, modes = course.end, lane.modes
     g0, slope0 = margins_and_slopes(
         problem, modes, lane.state, r, course.first.state, -course.first_fit
@@ -164,7 +167,7 @@ def _try_general(problem: Problem, settings: Settings, lane: Lane, length) -> At
         stages=course.stages,
         r=course.r,
         fits=course.fits,
-        implicit=lane.stiff,
+        implicit=implicit,
         method=settings.solver,
     )
     error = _in_tolerances(settings, jnp.abs(course.error.state), end.state)

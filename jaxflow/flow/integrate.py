@@ -19,6 +19,7 @@ from jaxflow.flow.log import empty_log
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
+from jaxflow.flow.stepping import FIRST_LOOK
 from jaxflow.validation import is_anything_traced
 
 
@@ -36,6 +37,7 @@ def take_off(
         step=0.01 / jnp.maximum(speed, 1e-300),
         stiff=jnp.array(False),
         r=None if modes.slide is None else residual(problem, modes, state),
+        look=jnp.array(FIRST_LOOK),
         landing=not_landing(),
         thawed=jnp.array(False),
         settled=jnp.array(False),

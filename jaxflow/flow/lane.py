@@ -43,8 +43,9 @@ class Lane(eqx.Module):
     """One run: where it is and how it stands.
 
     `stiff`: steps are implicit (see `collocation`); `r` are then the residuals that the last one
-    has led to, see `known_residual`; None on orthogonal inputs. `thawed`: the residual is known
-    not to be frozen. `settled`: the evidence is that nothing is left to integrate.
+    has led to, see `known_residual`; None on orthogonal inputs. From `look` accepted steps on it is
+    looked at whether they should be. `thawed`: the residual is known not to be frozen. `settled`:
+    the evidence is that nothing is left to integrate.
     """
 
     t: Float[Array, ""]
@@ -55,6 +56,7 @@ class Lane(eqx.Module):
     step: Float[Array, ""]
     stiff: Bool[Array, ""]
     r: Float[Array, " n"] | None
+    look: Int[Array, ""]
     landing: Landing
     thawed: Bool[Array, ""]
     settled: Bool[Array, ""]

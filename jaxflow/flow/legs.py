@@ -139,11 +139,16 @@ def _flown(lane: Lane, end, flight: Flight) -> Lane:
 
 
 @eqx.filter_jit
-def solver_leg(problem, settings, ts, carry):
-    """Steps of the solver until a closed form serves for a worthwhile time."""
+def solver_leg(problem, settings, ts, carry, implicit: Bool[Array, ""] | None = None):
+    """Steps of the solver until a closed form serves for a worthwhile time.
+
+    With `implicit`, only as long as they are implicit ones, or are not.
+    """
 
     def wanted(carry):
-        return carry[0].running & (carry[0].thawed | (not settings.closed_form))
+        lane, _ = carry
+        mine = True if implicit is None else lane.stiff == implicit
+        return lane.running & (lane.thawed | (not settings.closed_form)) & mine
 
     def step(carry):
         lane, record = carry

@@ -64,26 +64,32 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
 
 
 def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
-    """All legs that are left."""
+    """All legs that are left. Runs with implicit steps, which take longer, wait for each other."""
     named = _named((problem, settings, carry))
 
-    def flown(leg, carry):
+    def flown(leg, implicit, carry):
         with compiled_once((leg.__name__, own_data, *named)):
-            return _leg(leg, problem, own_data, settings, horizon, carry)
+            return _leg(leg, problem, own_data, settings, horizon, carry, implicit)
 
-    kinds = [solver_leg, closed_form_leg]
+    kinds = [(solver_leg, jnp.array(False)), (closed_form_leg, None)]
+    if problem.boundaries is not None:
+        kinds.insert(1, (solver_leg, jnp.array(True)))
     if has_approach(problem, settings):
-        kinds.insert(1, approach_leg)
+        kinds.insert(1, (approach_leg, None))
     while _any_run(carry):
-        for leg in kinds:
-            carry = flown(leg, carry) if _any_waits(carry, leg, settings) else carry
+        for leg, implicit in kinds:
+            wait = _any_waits(carry, leg, implicit, settings)
+            carry = flown(leg, implicit, carry) if wait else carry
     return carry
 
 
-def _any_waits(carry, leg, settings: Settings) -> bool:
-    """Whether any run waits for the solver, or for one of the closed forms."""
+def _any_waits(carry, leg, implicit, settings: Settings) -> bool:
+    """Whether any run waits for the solver with such steps, or for one of the closed forms."""
     thawed = np.asarray(carry[0].thawed) | (not settings.closed_form)
-    return bool(np.any(np.asarray(carry[0].running) & (thawed == (leg is solver_leg))))
+    waits = np.asarray(carry[0].running) & (thawed == (leg is solver_leg))
+    if leg is solver_leg:
+        waits = waits & (np.asarray(carry[0].stiff) == bool(implicit))
+    return bool(np.any(waits))
 
 
 def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room, Room]):
@@ -154,10 +160,12 @@ def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
 
 
 @eqx.filter_jit
-def _leg(leg, problem, own_data: bool, settings: Settings, horizon, carry):
+def _leg(leg, problem, own_data: bool, settings: Settings, horizon, carry, implicit=None):
+    given = () if implicit is None else (implicit,)
+
     def one(problem, horizon, carry):
         to_the_horizon = eqx.tree_at(lambda s: s.horizon, settings, horizon)
-        return leg(problem, to_the_horizon, jnp.asarray(NO_TIMES), carry)
+        return leg(problem, to_the_horizon, jnp.asarray(NO_TIMES), carry, *given)
 
     return jax.vmap(one, (0 if own_data else None, 0, 0))(problem, horizon, carry)
 

@@ -19,6 +19,7 @@ class Outcome(eqx.Module):
     step: Float[Array, ""]
     stiff: Bool[Array, ""]
     r: Float[Array, " n"] | None
+    look: Int[Array, ""]
     landing: Landing
     counts: Counts
     status: Int[Array, ""]

@@ -40,11 +40,12 @@ LEAST, MOST = 0.2, 5.0
 """By how much a step shrinks or grows at once; see `attempt.growth`."""
 STABLE = 1.5
 """Product of step and rate from which on an explicit step may be held up by the fastest fit."""
-LEAP, WORTH = 10.0, 20.0
+LEAP, WORTH = 30.0, 60.0
 """By how much the first implicit step is longer, and the product from which on they are worth their
-work: such a step takes as long as some ten explicit ones."""
-LOOKED_AT = 32
-"""Accepted steps after which it is looked at whether implicit ones would be longer."""
+work: such a step takes as long as some five explicit ones of few neurons, and more of many."""
+FIRST_LOOK = 32
+"""Accepted steps after which it is looked at whether implicit ones would be longer. Where they
+prove not to be, it is looked at again after twice as many."""
 
 
 def attempt_step(
@@ -54,7 +55,7 @@ def attempt_step(
 
     In a batch a lane that no longer `flies` goes through the motions: it must not keep the others.
     """
-    attempt = jax.lax.optimization_barrier(try_step(problem, settings, lane, stop))
+    attempt = jax.lax.optimization_barrier(try_step(problem, settings, lane, stop, flies))
     good = attempt.error <= 1
     plain = _accepted_or_rejected(problem, lane, attempt, stop, good)
     crossing = may_cross(*attempt.course, attempt.noise * attempt.unit)
@@ -67,21 +68,25 @@ def attempt_step(
 
 
 def _method_for_the_next(problem: Problem, lane: Lane, attempt: Attempt, outcome: Outcome, good):
-    """Implicit steps where the fastest fit holds up explicit ones, and back where they are short.
-
-    Looked at now and then, where no event is being pursued.
-    """
-    look = good & (lane.counts.accepted % LOOKED_AT == 0) & ~lane.stiff & ~outcome.landing.on
+    """Implicit steps where the fastest fit holds up explicit ones; back where they are short."""
+    free, accepted = ~outcome.landing.on, outcome.counts.accepted
+    look = good & (accepted >= lane.look) & ~lane.stiff & free
 
     def held_up(_, lane: Lane):
         rate = rate_of_fits(problem, lane.modes, lane.state)
         return rate * attempt.length >= STABLE
 
     leaps = once_if(look, held_up, jnp.array(False), lane)
-    short = lane.stiff & ~outcome.landing.on & (outcome.step * attempt.rate < WORTH)
+    short = lane.stiff & free & (outcome.step * attempt.rate < WORTH)
     step = jnp.where(leaps, LEAP * outcome.step, outcome.step)
     step = jnp.where(short, jnp.minimum(step, CLEAN / jnp.maximum(attempt.rate, 1e-300)), step)
-    return replace(outcome, stiff=(lane.stiff | leaps) & ~short, step=step)
+    again = jnp.where(short, 2 * accepted, accepted + FIRST_LOOK)
+    return replace(
+        outcome,
+        stiff=(lane.stiff | leaps) & ~short,
+        step=step,
+        look=jnp.where(look | short, again, lane.look),
+    )
 
 
 def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:

@@ -117,7 +117,7 @@ def test_a_step_on_general_inputs_ends_where_its_dense_output_does():
 
     @jax.jit
     def tried(lane):
-        step = try_step(plan.problem, settings, lane, jnp.array(50.0)).step
+        step = try_step(plan.problem, settings, lane, jnp.array(50.0), jnp.array(True)).step
         return step.end.state, step.inside(jnp.ones(())), step.inside(jnp.zeros(()))
 
     end, at_end, at_start = tried(lane)
