@@ -33,6 +33,8 @@ CROSSED = 1e-14
 FORGIVEN = 1e-12
 """A margin that is further below zero at the start of a step, but not by more than this, counts
 from there: an event of the same neuron, on a boundary nearby, has left it there."""
+PREPARED = 6
+"""Steps before a look at implicit ones in which fast decays are made to end."""
 HIDDEN = 10.0
 """By how much more than an implicit step's estimate of it margins may be off inside."""
 AGREEING = 4e-15
@@ -239,19 +241,20 @@ def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:
 
 
 def _stable_length(problem: Problem, settings: Settings, lane: Lane):
-    """The longest step in which the fastest fit still decays cleanly, once residuals are small.
+    """The longest step in which the fastest fit still decays cleanly, where that matters.
 
     An explicit method at its stability limit keeps residuals hovering at the level of the
     tolerance. That is harmless as long as they are large; below √rtol it would drown the ratios of
-    residuals on which sliding depends.
+    residuals on which sliding depends, and an implicit step would have to follow their decay.
     """
     r = residual(problem, lane.modes, lane.state)
     small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
+    matters = small | (lane.counts.accepted >= lane.look - PREPARED)
 
     def clean(_, modes: Modes, state: State):
         return CLEAN / jnp.maximum(rate_of_fits(problem, modes, state), 1e-300)
 
-    return once_if(small, clean, jnp.array(jnp.inf), lane.modes, lane.state)
+    return once_if(matters, clean, jnp.array(jnp.inf), lane.modes, lane.state)
 
 
 def rate_of_fits(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:

@@ -18,8 +18,9 @@ the assumption was true: the limit exists, fits C exactly, and is that close.
   datum's x it feels, ‖D_j‖ is at least the part that is orthogonal to x, P_j D_j. Data seen by
   nobody stay so if all neurons are further than δ from seeing them.
 
-Without such evidence, a run on general inputs is at rest at positive loss where every force D_j is
-no more than rounding.
+Without such evidence, a run on general inputs is at rest where every force D_j is no more than
+rounding, and at positive loss where it is no more than a tenth of the tolerance: α of neurons that
+slide there on boundaries of fitted data are ratios of rounding.
 """
 
 import equinox as eqx
@@ -38,6 +39,10 @@ WIDER = (3e-5, 1e-3)
 """Others that are tried after it on general inputs."""
 REST = 4e-15
 """Forces this small, in units of max‖x‖ ‖y‖/n, are rounding."""
+REST_SHARE = 0.1
+"""Share of the tolerance that they may be where the loss is positive."""
+POSITIVE = 1e-6
+"""Residuals this large beside the labels are no slow fit of a small neuron."""
 
 EIGENVALUE = 1e-14
 """Rounding in an eigenvalue, in units of the trace."""
@@ -52,12 +57,14 @@ class Evidence(eqx.Module):
         fitted: whether all data are fitted in the limit, those with residual zero included.
         residual: ‖r‖ over the data that are seen by some neuron, relative to ‖y‖.
         force: largest ‖D_j‖ relative to max‖x‖ ‖y‖/n.
+        positive: whether the loss is positive, far from that of slow fits of small neurons.
     """
 
     movement: Float[Array, ""]
     fitted: Bool[Array, ""]
     residual: Float[Array, ""]
     force: Float[Array, ""]
+    positive: Bool[Array, ""]
 
     @property
     def certified(self) -> Bool[Array, ""]:
@@ -66,12 +73,11 @@ class Evidence(eqx.Module):
 
     def settled(self, rtol: Float[Array, ""]) -> Bool[Array, ""]:
         """Whether nothing is left to integrate at this tolerance."""
-        return ((self.movement <= MOVEMENT) & (self.residual <= rtol)) | self.at_rest
+        return ((self.movement <= MOVEMENT) & (self.residual <= rtol)) | self.at_rest(rtol)
 
-    @property
-    def at_rest(self) -> Bool[Array, ""]:
-        """Whether all forces are rounding (general inputs)."""
-        return self.force <= REST
+    def at_rest(self, rtol: Float[Array, ""]) -> Bool[Array, ""]:
+        """Whether all forces are rounding, or at positive loss below the tolerance (general)."""
+        return self.force <= jnp.where(self.positive, jnp.maximum(REST_SHARE * rtol, REST), REST)
 
 
 def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
@@ -98,6 +104,7 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
         fitted=jnp.all(seen | (jnp.abs(r) <= rounding)),
         residual=gap / magnitude,
         force=jnp.where(modes.slide is None, jnp.inf, force / unit),
+        positive=jnp.linalg.norm(r) > POSITIVE * magnitude,
     )
 
 

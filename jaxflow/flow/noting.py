@@ -86,7 +86,8 @@ def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence
         force = driving_force(problem, lane.modes, r)
         slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
         matters = slow | (jnp.linalg.norm(r) <= size)
-    none = Evidence(jnp.array(jnp.inf), jnp.array(False), jnp.array(jnp.inf), jnp.array(jnp.inf))
+    unknown, no = jnp.array(jnp.inf), jnp.array(False)
+    none = Evidence(unknown, no, residual=unknown, force=unknown, positive=no)
 
     def look(_, modes: Modes, state: State) -> Evidence:
         return evidence(problem, modes, state)
@@ -98,6 +99,6 @@ def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence
 def verdict(found: Evidence, settings: Settings):
     """The status that the evidence supports."""
     certain = jnp.where(found.fitted, Status.interpolated, Status.stationary)
-    at_rest = found.at_rest & ((found.residual > settings.rtol) | ~found.fitted)
+    at_rest = found.at_rest(settings.rtol) & ((found.residual > settings.rtol) | ~found.fitted)
     other = jnp.where(at_rest, Status.stationary, Status.moving)
     return jnp.where(found.certified, certain, other)

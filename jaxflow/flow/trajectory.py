@@ -208,7 +208,7 @@ def _limit(run: Trajectory) -> str:
     if ended and bool(run.evidence.certified):
         return f"exists; log norms and directions still move by at most {movement:.2g}"
     if ended:
-        return "not certified; every force is rounding"
+        return "not certified; no force is left at this tolerance"
     return "not certified at this time"
 
 
