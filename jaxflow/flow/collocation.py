@@ -28,6 +28,7 @@ from numpy.polynomial import Legendre, legendre
 
 from jaxflow.flow.activation import Modes, sliding_force
 from jaxflow.flow.coordinates import Parts
+from jaxflow.flow.field import slope_of_parts
 from jaxflow.flow.problem import Problem
 
 STAGES = 7
@@ -170,9 +171,7 @@ def _field(problem: Problem, modes: Modes, z: Parts, r: Float[Array, " n"]):
     ḣ_k = Σ_j exp(2ρ_j) (π_j ⟨ω_j, x_k⟩ + η_j² ⟨F_j, x_k⟩).
     """
     force = sliding_force(problem, modes.slide, r)
-    pull = jnp.sum(z.omega * force, axis=0)
-    growth = 2 * z.eta * pull
-    slope = Parts(growth, pull - growth * z.eta, z.eta * force - growth * z.omega)
+    slope, pull = slope_of_parts(z, force)
     weight = jnp.exp(2 * z.rho)
     seen = problem.span.preactivations(z.omega) * (weight * pull)
     seen = seen + problem.span.preactivations(force) * (weight * z.eta**2)

@@ -92,11 +92,16 @@ def _general_field(problem: Problem, modes: Modes) -> Callable[[Parts], Parts]:
         u = jnp.where(active, problem.span.rows @ z.omega, 0.0)
         outputs = u @ (jnp.exp(2 * z.rho) * z.eta)
         force = sliding_force(problem, modes.slide, _without_rounding(problem, problem.y - outputs))
-        pull = jnp.sum(z.omega * force, axis=0)
-        growth = 2 * z.eta * pull
-        return Parts(growth, pull - growth * z.eta, z.eta * force - growth * z.omega)
+        return slope_of_parts(z, force)[0]
 
     return field
+
+
+def slope_of_parts(z: Parts, force: Float[Array, "q m"]) -> tuple[Parts, Float[Array, " m"]]:
+    """`log_scale_field` of a state by its parts, and the pulls ⟨ω_j, D_j⟩."""
+    pull = jnp.sum(z.omega * force, axis=0)
+    growth = 2 * z.eta * pull
+    return Parts(growth, pull - growth * z.eta, z.eta * force - growth * z.omega), pull
 
 
 def margins_and_slopes(

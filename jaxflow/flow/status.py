@@ -8,7 +8,8 @@ class Status(IntEnum):
 
     * `interpolated`: certified; the limit has zero loss and lies within the reported bound.
     * `stationary`: at rest at positive loss; the data left over are seen by no neuron for good and
-      all others are fitted, certified likewise.
+      all others are fitted, certified likewise; on general inputs also where at positive loss all
+      forces are below the tolerance.
     * `moving`: at the horizon or the last save time, or where all forces are rounding and all data
       fitted to the tolerance, without evidence of the limit.
     * `step_limit`: `max_steps` attempted steps were not enough.
