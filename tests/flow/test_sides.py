@@ -133,9 +133,9 @@ def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
     flown = []
     leg = lockstep._leg
 
-    def noted(kind, problem, own_data, settings, horizon, carry):
+    def noted(kind, problem, own_data, settings, horizon, *carry):
         flown.append((own_data, horizon.shape[0]))
-        return leg(kind, problem, own_data, settings, horizon, carry)
+        return leg(kind, problem, own_data, settings, horizon, *carry)
 
     monkeypatch.setattr(lockstep, "_leg", noted)
     some = jaxflow.ensemble(DATA, KEYS, width=WIDTH, scale=1e-8)
