@@ -139,9 +139,8 @@ def try_step(problem: Problem, settings: Settings, lane: Lane, stop, flies) -> A
 
 def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
     step = orthogonal_step(settings.solver, problem, lane.modes.active, lane.state, length)
-    a_error, p_error = step.error()
-    unit = own_norm(*step.end)
-    off = jnp.maximum(jnp.abs(a_error), largest_of_rows(jnp.abs(p_error))) / unit
+    unit = own_norm(step.end)
+    off = largest_of_rows(jnp.abs(step.error())) / unit
     error = _in_tolerances(settings, off, unit)
     return Attempt(length, error, unit, step, settings.rtol, jnp.zeros(()))
 

@@ -36,6 +36,11 @@ def hidden_parts(state: State) -> Float[Array, "q m"]:
     return state[..., 2:, :]
 
 
+def directions(state: State) -> Float[Array, "q+1 m"]:
+    """(η_j, ω_j), the normalised neuron."""
+    return state[..., 1:, :]
+
+
 def assemble(rho, eta, omega) -> State:
     """The state array of given rows."""
     return jnp.concatenate([rho[..., None, :], eta[..., None, :], omega], axis=-2)

@@ -37,6 +37,12 @@ def weighted_sum(weights, rows) -> Float[Array, " m"]:
     return sum(terms)
 
 
+def weighted_sum_of_products(weights, x, y) -> Float[Array, "q m"]:
+    """Σ_i (c_i x_i) y_i, likewise."""
+    terms = ((c * x) * y for c, x, y in zip(weights, x, y, strict=True) if not _is_zero(c))
+    return sum(terms)
+
+
 def place_of_least(x: Float[Array, "..."]) -> Int[Array, ""]:
     """The first place of the smallest number of `x` in a row."""
     x = x.reshape(-1)

@@ -129,9 +129,8 @@ def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, 
 def _tidy(problem: Problem, lane: Lane, attempt: Attempt) -> State:
     """The end of a step with what is known to hold: sliding, invariants, signs."""
     if lane.modes.slide is None:
-        a, p = attempt.step.end
         rho = log_norms(lane.state) + jnp.log(attempt.unit)
-        state = assemble(rho, a / attempt.unit, p / attempt.unit)
+        state = jnp.concatenate([rho[None], attempt.step.end / attempt.unit])
         return _not_below_zero(lane.modes, restore_invariants(state, lane.balance))
     end = attempt.step.end
     omega = along_boundaries(problem, lane.modes, end.omega)

@@ -65,8 +65,8 @@ def test_factored_stages_are_those_of_diffrax_on_the_plain_field(solver):
         plan.state
     )
     assert active.any() and not active.all()
-    found = {"a": step.end[0], "p": step.end[1]}
-    estimate = dict(zip("ap", step.error(), strict=True))
+    found = {"a": step.end[0], "p": step.end[1:]}
+    estimate = {"a": step.error()[0], "p": step.error()[1:]}
     for part in "ap":
         assert np.abs(found[part] - wanted[part]).max() <= 2e-15
         assert np.abs(estimate[part] - error[part]).max() <= 2e-15
