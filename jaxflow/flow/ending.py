@@ -18,6 +18,19 @@ the assumption was true: the limit exists, fits C exactly, and is that close.
   datum's x it feels, ‖D_j‖ is at least the part that is orthogonal to x, P_j D_j. Data seen by
   nobody stay so if all neurons are further than δ from seeing them.
 
+Two scales. Some data S may be seen by small neurons alone, of ‖z_j‖² that add up to s; then μ is of
+the order of s, and what rounding leaves of the residuals of the others B, divided by μ, is no small
+number. But they hardly feel each other: with μ_B, μ_S for the blocks of K_J and κ = s ‖X‖²,
+
+    d‖r_B‖/dt ≤ −(μ_B ‖r_B‖ − κ ‖r_S‖)/n,   d‖r_S‖/dt ≤ −(μ_S ‖r_S‖ − κ ‖r_B‖)/n,
+
+whose right-hand sides are those of a linear flow that keeps order. Its integral over all times
+bounds ∫ ‖r_B‖ + ‖r_S‖ dt/n by
+
+    (‖r_B‖ (1 + κ/μ_S)/μ_B + ‖r_S‖ (1 + κ/μ_B)/μ_S) / (1 − κ²/(μ_B μ_S)),
+
+if the last factor is positive.
+
 Without such evidence, a run on general inputs is at rest where every force D_j is no more than
 rounding, and at positive loss where it is no more than a tenth of the tolerance: α of neurons that
 slide there on boundaries of fitted data are ratios of rounding.
@@ -30,7 +43,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
-from jaxflow.flow.field import residual, tangent_kernel
+from jaxflow.flow.field import outputs, residual, tangent_kernel
 from jaxflow.flow.problem import Problem
 
 MOVEMENT = 1e-6
@@ -43,7 +56,8 @@ REST_SHARE = 0.1
 """Share of the tolerance that they may be where the loss is positive."""
 POSITIVE = 1e-6
 """Residuals this large beside the labels are no slow fit of a small neuron."""
-
+HIDDEN = 1e-15
+"""Rounding in an output, in units of what is added up in it."""
 EIGENVALUE = 1e-14
 """Rounding in an eigenvalue, in units of the trace."""
 
@@ -87,15 +101,11 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     magnitude = jnp.where(magnitude > 0, magnitude, 1.0)
     if modes.slide is None:
         seen = jnp.any(modes.active & (output_parts(state) != 0), axis=1)
-        tried = [(MOVEMENT, _least_rate_orthogonal(problem, modes, state, seen))]
+        movement = _movement_orthogonal(problem, modes, state, seen, jnp.where(seen, r, 0.0))
     else:
         seen = jnp.any(modes.active, axis=1)
-        tried = [(d, _least_rate(problem, modes, state, seen, d)) for d in (MOVEMENT, *WIDER)]
+        movement = _least_movement(problem, modes, state, seen)
     gap = jnp.linalg.norm(jnp.where(seen, r, 0.0))
-    movement = jnp.array(jnp.inf)
-    for delta, mu in reversed(tried):
-        way = jnp.where(gap > 0, problem.span.operator_norm() * gap / mu, 0.0)
-        movement = jnp.where((mu > 0) & (way <= delta), way, movement)
     rounding = 1e-14 * jnp.max(jnp.abs(problem.y))
     force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=0))
     unit = jnp.max(problem.span.norms()) * magnitude / problem.n
@@ -108,24 +118,79 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     )
 
 
-def _least_rate_orthogonal(problem: Problem, modes: Modes, state: State, seen):
-    """μ on the data that are seen, for a diagonal lower bound of the kernel."""
+def _movement_orthogonal(problem: Problem, modes: Modes, state: State, seen, r):
+    """The bound with δ = `MOVEMENT`, from a diagonal lower bound of the kernel; inf if none."""
     steady = modes.active & (hidden_parts(state) > MOVEMENT)
     size = jnp.maximum(jnp.abs(output_parts(state)) - MOVEMENT, 0.0)
     kernel = jnp.exp(2 * (log_norms(state) - MOVEMENT)) * size**2
     per_datum = jnp.sum(jnp.where(steady, kernel, 0.0), axis=1)
-    return jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
+    mu = jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
+    gap = jnp.linalg.norm(r)
+    way = jnp.where(gap > 0, problem.span.operator_norm() * gap / mu, 0.0)
+    return jnp.where((mu > 0) & (way <= MOVEMENT), way, jnp.inf)
 
 
-def _least_rate(problem: Problem, modes: Modes, state: State, seen, delta: float):
-    """μ on the data that are seen; −inf where the others may not stay unseen."""
+def _least_movement(problem: Problem, modes: Modes, state: State, seen):
+    """The bound of the smallest δ that is verified; inf if none is."""
+    off = _with_what_is_hidden(problem, modes, state)
+    movement = jnp.array(jnp.inf)
+    for delta in reversed((MOVEMENT, *WIDER)):
+        way = _movement_within(problem, modes, state, seen, off, delta)
+        movement = jnp.where(way <= delta, way, movement)
+    return movement
+
+
+def _with_what_is_hidden(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
+    """|r_k| and what rounding may hide of it.
+
+    Elsewhere residuals that may be rounding are taken for zero on general inputs; where small
+    neurons alone see a datum, even those would move them far.
+    """
+    weight = jnp.exp(2 * log_norms(state)) * jnp.abs(output_parts(state))
+    terms = problem.span.norms() * (modes.active.astype(state.dtype) @ weight)
+    r = jnp.abs(problem.y - outputs(problem, modes, state))
+    return r + HIDDEN * (jnp.abs(problem.y) + terms)
+
+
+def _movement_within(problem: Problem, modes: Modes, state: State, seen, off, delta: float):
+    """How far everything moves at most if it is by no more than δ; inf where no bound holds."""
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
     away = jnp.abs(u) > delta
-    both = jnp.maximum(
-        _by_the_whole_kernel(problem, modes, state, jnp.all(away, axis=0), seen, delta),
-        _by_output_weights(problem, modes, state, away, seen, delta),
+    kernel = _kernel_of_output_weights(problem, modes, state, away, delta)
+
+    def rate(data):
+        steady = jnp.all(away, axis=0)
+        whole = _by_the_whole_kernel(problem, modes, state, steady, data, delta)
+        return jnp.maximum(whole, _least_eigenvalue(kernel, data))
+
+    small = _smaller_ones(jnp.diag(kernel), seen)
+    mu, mu_large, mu_small = rate(seen), rate(seen & ~small), _least_eigenvalue(kernel, small)
+    sees = jnp.any((modes.active | ~away) & small[:, None], axis=0)
+    mass = jnp.sum(jnp.where(sees, jnp.exp(2 * (log_norms(state) + delta)), 0.0))
+    coupling = mass * problem.span.operator_norm() ** 2
+    r, r_large, r_small = (
+        jnp.linalg.norm(jnp.where(data, off, 0.0)) for data in (seen, seen & ~small, small)
     )
-    return jnp.where(jnp.all(away | seen[:, None]), both, -jnp.inf)
+    together = jnp.where(mu > 0, r / mu, jnp.inf)
+    apart = _of_two_scales(r_large, r_small, mu_large, mu_small, coupling)
+    way = problem.span.operator_norm() * jnp.minimum(together, apart)
+    return jnp.where(jnp.all(away | seen[:, None]), way, jnp.inf)
+
+
+def _of_two_scales(r_large, r_small, mu_large, mu_small, coupling):
+    """The bound of ∫ ‖r_B‖ + ‖r_S‖ dt/n; inf where there is none."""
+    up, down = coupling / mu_large, coupling / mu_small
+    total = r_large * (1 + down) / mu_large + r_small * (1 + up) / mu_small
+    holds = (mu_large > 0) & (mu_small > 0) & (up * down < 1)
+    return jnp.where(holds, total / (1 - up * down), jnp.inf)
+
+
+def _smaller_ones(sizes: Float[Array, " n"], seen: Bool[Array, " n"]) -> Bool[Array, " n"]:
+    """The data that are seen below the widest gap between the logarithms of their sizes."""
+    logs = jnp.where(seen, jnp.log(sizes), jnp.inf)
+    order = jnp.sort(logs)
+    gaps = jnp.where(jnp.isfinite(order[1:]), order[1:] - order[:-1], -jnp.inf)
+    return seen & (logs <= order[jnp.argmax(gaps)])
 
 
 def _by_the_whole_kernel(problem: Problem, modes: Modes, state: State, steady, seen, delta):
@@ -136,21 +201,20 @@ def _by_the_whole_kernel(problem: Problem, modes: Modes, state: State, steady, s
     return _least_eigenvalue(kernel, seen) - change * size * problem.span.operator_norm() ** 2
 
 
-def _by_output_weights(problem: Problem, modes: Modes, state: State, away, seen, delta):
-    """λ_min of Σ_j a_j² 1[j active at k and l] ⟨P_j x_k, P_j x_l⟩, for the least a_j possible."""
+def _kernel_of_output_weights(problem: Problem, modes: Modes, state: State, away, delta):
+    """Σ_j a_j² 1[j active at k and l] ⟨P_j x_k, P_j x_l⟩, for the least a_j possible."""
     gram, doubtful = problem.span.gram(), ~away
     counted = jnp.sum(doubtful, axis=0) <= 1
     active = (modes.active & away).astype(state.dtype)
     taken = active * ((gram / problem.span.norms()) @ doubtful.astype(state.dtype))
     size = jnp.maximum(jnp.abs(output_parts(state)) - delta, 0.0)
     weight = jnp.where(counted, jnp.exp(2 * (log_norms(state) - delta)) * size**2, 0.0)
-    kernel = gram * ((active * weight) @ active.T) - (taken * weight) @ taken.T
-    return _least_eigenvalue(kernel, seen)
+    return gram * ((active * weight) @ active.T) - (taken * weight) @ taken.T
 
 
-def _least_eigenvalue(kernel: Float[Array, "n n"], seen: Bool[Array, " n"]):
-    """On the data that are seen, where their kernel stands beside a large multiple of one."""
-    largest = jnp.maximum(jnp.trace(kernel), 1e-300)
-    both = seen[:, None] & seen
-    least = jnp.linalg.eigvalsh(jnp.where(both, kernel, largest * jnp.eye(seen.shape[0])))[0]
+def _least_eigenvalue(kernel: Float[Array, "n n"], data: Bool[Array, " n"]):
+    """A lower bound of it on some data; the others stand beside it as a large multiple of one."""
+    largest = jnp.maximum(jnp.sum(jnp.where(data, jnp.diag(kernel), 0.0)), 1e-300)
+    both = data[:, None] & data
+    least = jnp.linalg.eigvalsh(jnp.where(both, kernel, largest * jnp.eye(data.shape[0])))[0]
     return least - EIGENVALUE * largest
