@@ -156,24 +156,25 @@ def _movement_within(problem: Problem, modes: Modes, state: State, seen, off, de
     """How far everything moves at most if it is by no more than δ; inf where no bound holds."""
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
     away = jnp.abs(u) > delta
+    steady, operator_norm = jnp.all(away, axis=0), problem.span.operator_norm()
+    whole = tangent_kernel(problem, modes, state, steady)
+    lost = _growth_of_mass(state, steady, delta) * operator_norm**2
     kernel = _kernel_of_output_weights(problem, modes, state, away, delta)
 
     def rate(data):
-        steady = jnp.all(away, axis=0)
-        whole = _by_the_whole_kernel(problem, modes, state, steady, data, delta)
-        return jnp.maximum(whole, _least_eigenvalue(kernel, data))
+        return jnp.maximum(_least_eigenvalue(whole, data) - lost, _least_eigenvalue(kernel, data))
 
     small = _smaller_ones(jnp.diag(kernel), seen)
     mu, mu_large, mu_small = rate(seen), rate(seen & ~small), _least_eigenvalue(kernel, small)
     sees = jnp.any((modes.active | ~away) & small[:, None], axis=0)
     mass = jnp.sum(jnp.where(sees, jnp.exp(2 * (log_norms(state) + delta)), 0.0))
-    coupling = mass * problem.span.operator_norm() ** 2
+    coupling = mass * operator_norm**2
     r, r_large, r_small = (
         jnp.linalg.norm(jnp.where(data, off, 0.0)) for data in (seen, seen & ~small, small)
     )
     together = jnp.where(mu > 0, r / mu, jnp.inf)
     apart = _of_two_scales(r_large, r_small, mu_large, mu_small, coupling)
-    way = problem.span.operator_norm() * jnp.minimum(together, apart)
+    way = operator_norm * jnp.minimum(together, apart)
     return jnp.where(jnp.all(away | seen[:, None]), way, jnp.inf)
 
 
@@ -193,12 +194,10 @@ def _smaller_ones(sizes: Float[Array, " n"], seen: Bool[Array, " n"]) -> Bool[Ar
     return seen & (logs <= order[jnp.argmax(gaps)])
 
 
-def _by_the_whole_kernel(problem: Problem, modes: Modes, state: State, steady, seen, delta):
-    """λ_min(K_J) less Σ_j ‖z_j‖² ‖X‖²_op ((e^δ (1 + δ))² − 1)."""
-    kernel = tangent_kernel(problem, modes, state, steady)
+def _growth_of_mass(state: State, steady, delta: float) -> Float[Array, ""]:
+    """Σ_j ‖z_j‖² ((e^δ (1 + δ))² − 1): times ‖X‖²_op the most that movements take from K_J."""
     size = jnp.sum(jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0))
-    change = np.expm1(2 * (delta + np.log1p(delta)))
-    return _least_eigenvalue(kernel, seen) - change * size * problem.span.operator_norm() ** 2
+    return np.expm1(2 * (delta + np.log1p(delta))) * size
 
 
 def _kernel_of_output_weights(problem: Problem, modes: Modes, state: State, away, delta):

@@ -57,8 +57,7 @@ class OrthogonalStep(eqx.Module):
     def inside(self, fraction: Float[Array, ""]) -> State:
         """The state at a fraction of the step, by the dense output; exact at both ends."""
         z = self.end + self._way(weights_to_the_end(self.method, fraction))
-        norm = own_norm(z)
-        return jnp.concatenate([(log_norms(self.start) + jnp.log(norm))[None], z / norm])
+        return in_own_units(log_norms(self.start), z, own_norm(z))
 
     def _way(self, weights) -> Rows:
         return _way(weights, self.push, self.pull, self.a, self.active)
@@ -112,6 +111,11 @@ def own_norm(z: Rows) -> Float[Array, " m"]:
     """‖(â_j, p̂_j)‖, and one for neurons that are zero."""
     norm = norm_over_rows(z)
     return jnp.where(norm > 0, norm, 1.0)
+
+
+def in_own_units(rho: Float[Array, " m"], z: Rows, norm: Float[Array, " m"]) -> State:
+    """The state of neurons exp(ρ_j) (â_j, p̂_j) with (â_j, p̂_j) of the given norm."""
+    return jnp.concatenate([(rho + jnp.log(norm))[None], z / norm])
 
 
 def _way(weights, push, pull, a, active) -> Rows:

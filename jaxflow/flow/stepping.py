@@ -28,6 +28,7 @@ from jaxflow.flow.coordinates import (
 from jaxflow.flow.crossing import may_cross
 from jaxflow.flow.landing import meet
 from jaxflow.flow.lane import Lane, not_landing
+from jaxflow.flow.orthogonal_step import in_own_units
 from jaxflow.flow.outcome import Outcome, count, moved, outcome_of
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import sum_of_rows
@@ -129,8 +130,7 @@ def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, 
 def _tidy(problem: Problem, lane: Lane, attempt: Attempt) -> State:
     """The end of a step with what is known to hold: sliding, invariants, signs."""
     if lane.modes.slide is None:
-        rho = log_norms(lane.state) + jnp.log(attempt.unit)
-        state = jnp.concatenate([rho[None], attempt.step.end / attempt.unit])
+        state = in_own_units(log_norms(lane.state), attempt.step.end, attempt.unit)
         return _not_below_zero(lane.modes, restore_invariants(state, lane.balance))
     end = attempt.step.end
     omega = along_boundaries(problem, lane.modes, end.omega)
