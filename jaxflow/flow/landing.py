@@ -34,8 +34,8 @@ NEWTON_ACCEPTS = 1e-7
 """An event is met when Newton's correction is below this share of the step: the correction is then
 applied by the solver's dense output, with an error of its square times the interpolation error."""
 BACK = 1e-5
-"""A bracket closes in on where a margin is the noise below zero; Newton's method leads from there to
-its zero, by up to this share of the step, which the dense output knows as well as its end."""
+"""A bracket closes in on where a margin is the noise below zero. Newton's method leads from there
+to its zero, by up to this share of the step, which the dense output knows as well as its end."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
 AT_ZERO = 1e-14
