@@ -33,6 +33,9 @@ from jaxflow.flow.status import Status
 NEWTON_ACCEPTS = 1e-7
 """An event is met when Newton's correction is below this share of the step: the correction is then
 applied by the solver's dense output, with an error of its square times the interpolation error."""
+BACK = 1e-5
+"""A bracket closes in on where a margin is the noise below zero. Newton's method leads from there
+to its zero, by up to this share of the step, which the dense output knows as well as its end."""
 ROUNDING = 4e-16
 """A margin of a normalised neuron is zero to rounding."""
 AT_ZERO = 1e-14
@@ -187,8 +190,10 @@ def _land(
     pair = jnp.where(at_start, lane.landing.pair, pair)
     met = (close & ~jnp.any(passed & (slope >= 0))) | at_start
     narrow = ~met & (high - low <= smallest)
-    pair = jnp.where(narrow, place_of_least(g), pair)
-    shift = jnp.where(narrow, 0.0, shift)
+    lowest = place_of_least(g)
+    back = correction.reshape(-1)[lowest]
+    pair = jnp.where(narrow, lowest, pair)
+    shift = jnp.where(narrow, jnp.where(jnp.abs(back) <= BACK * length, back, 0.0), shift)
     limit = 1.001 * jnp.minimum(lane.step, stop - lane.t)
     inside = (length + shift > low) & (length + shift < jnp.minimum(high, limit))
     nothing = ~met & ~narrow & ~inside & jnp.isinf(high)
