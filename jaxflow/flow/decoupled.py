@@ -34,6 +34,8 @@ from jaxflow.flow.switching import die
 
 WELL_CONDITIONED = 0.1
 """E = V − B/q loses no digits while B/q is at most this."""
+TRIES = 4
+"""How often it is asked who dies, each time without those who did the time before."""
 
 
 def is_decoupled(modes: Modes) -> Bool[Array, ""]:
@@ -62,37 +64,36 @@ def decoupled_flow(
     doom = spin.time_of(spin.zero_factors(problem.span, jnp.ones(())))
     doom = jnp.where(modes.active, doom, jnp.inf)
 
-    def fly(carry):
-        """Who dies follows from how far θ goes, and that from who lives: without the doomed in
-        the first try, with all of them in the second."""
-        tries, *_ = carry
-        first = riccati(problem, modes, state, jnp.isinf(doom) | (tries == 1))
-        span = jnp.where(sought > 0, first.time_of_fit(sought), jnp.inf)
-        span = jnp.minimum(stop - start, span)
-        far = first.angle(span)
-        solution = riccati(problem, modes, state, doom >= far[:, None])
-        reached = solution.angle(span)
-        deaths = doom < reached[:, None]
-        times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
-        neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=1)
-        allowed = (
-            jnp.all(deaths == (doom < far[:, None]))
-            & jnp.all(solution.sound)
-            & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
-        )
-        shared = jnp.minimum(doom, reached[:, None])
-        angle = jnp.min(jnp.where(modes.active, shared, jnp.inf), axis=0)
-        angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
-        moved = spin.at(log_norms(state), angle)
-        flight = die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
-        return tries + 1, allowed, jnp.where(span < stop - start, start + span, stop), flight
+    def leave_out(carry):
+        """Who dies follows from how far θ goes, and that from who lives."""
+        tries, deaths, *_ = carry
+        solution = riccati(problem, modes, state, ~deaths)
+        span = jnp.where(sought > 0, solution.time_of_fit(sought), jnp.inf)
+        reached = solution.angle(jnp.minimum(stop - start, span))
+        dying = doom < reached[:, None]
+        return tries + 1, dying, jnp.all(dying == deaths), solution, span, reached
 
-    def refused(carry):
-        tries, allowed, *_ = carry
-        return ~allowed & (tries < 2)
+    def undecided(carry):
+        tries, _, agreed, *_ = carry
+        return ~agreed & (tries < TRIES)
 
-    nothing = (jnp.array(0), jnp.array(False), start, (state, modes, log))
-    _, allowed, end, flight = jax.lax.while_loop(refused, fly, nothing)
+    nothing = jnp.zeros(problem.n)
+    solution = Riccati(nothing, nothing, nothing, nothing)
+    first = (jnp.array(0), jnp.isfinite(doom), jnp.array(False), solution, jnp.inf, nothing)
+    _, deaths, agreed, solution, span, reached = jax.lax.while_loop(undecided, leave_out, first)
+    times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
+    neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=1)
+    allowed = (
+        agreed
+        & jnp.all(solution.sound)
+        & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
+    )
+    shared = jnp.minimum(doom, reached[:, None])
+    angle = jnp.min(jnp.where(modes.active, shared, jnp.inf), axis=0)
+    angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
+    moved = spin.at(log_norms(state), angle)
+    flight = die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
+    end = jnp.where(span < stop - start, start + span, stop)
     clock = jnp.full(state.shape[1], end)
     return jnp.where(allowed, end, start), Flight(clock, *flight)
 
@@ -173,8 +174,8 @@ def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "
     norms = problem.span.norms()
     pairs = modes.active & counted
     eta, omega = output_parts(state), hidden_parts(state)
-    sums = [_log_sum(problem, state, jnp.where(pairs, eta + s * omega, 0.0)) for s in (1, -1)]
-    positive = problem.y >= 0
+    z = jnp.where(pairs, jnp.stack([eta + omega, eta - omega]), 0.0)
+    sums, positive = _log_sums(problem, state, z), problem.y >= 0
     return Riccati(
         log_a=jnp.where(positive, sums[0], sums[1]),
         log_b=jnp.where(positive, sums[1], sums[0]),
@@ -183,9 +184,9 @@ def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "
     )
 
 
-def _log_sum(problem: Problem, state: State, z: Float[Array, "n m"]) -> Float[Array, " n"]:
+def _log_sums(problem: Problem, state: State, z: Float[Array, "2 n m"]) -> Float[Array, "2 n"]:
     """log of ‖x_k‖/4 Σ_j exp(2ρ_j) z_jk²."""
     seen = z != 0
     exponents = 2 * log_norms(state) + jnp.log(jnp.where(seen, z, 1.0) ** 2)
-    total = logsumexp(jnp.where(seen, exponents, -jnp.inf), axis=1)
+    total = logsumexp(jnp.where(seen, exponents, -jnp.inf), axis=-1)
     return total + jnp.log(problem.span.norms() / 4)

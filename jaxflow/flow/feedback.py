@@ -30,6 +30,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.blocks import in_blocks, joined
+from jaxflow.flow.bounded_span import bounded_span
 from jaxflow.flow.coordinates import (
     Balance,
     State,
@@ -53,9 +54,10 @@ NODES = 7
 """Of Gauss's formula on each piece of a neuron's way."""
 GROWTH = 10.0
 """The largest growth of log h that the series resolves."""
+WORTHWHILE = 3.0
+"""The least growth of log b that is worth a piece."""
 KINKS = 5e-5
 """What the series leaves of the kinks of h; ten times the tolerance is allowed to that."""
-NEWTON_STEPS = 8
 
 
 def feedback_flow(
@@ -84,7 +86,7 @@ def feedback_flow(
 
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
-    """The time up to which first order is enough, by Newton's method on the logarithm of b."""
+    """The time up to which first order is enough."""
     rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=0)
     weight = 2 * log_norms(state) - LOG2
     top = jnp.maximum(jnp.max(rate), 1e-300)
@@ -102,16 +104,10 @@ def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance)
     log_tolerance = jnp.log(tolerance)
     goal = jnp.minimum(0.5 * log_tolerance, jnp.maximum(at_start, log_tolerance) + GROWTH)
 
-    def newton(_, span):
-        value, slope = bound(span)
-        change = (goal - value) / slope
-        return jnp.maximum(span + jnp.where(jnp.isfinite(change), change, 0.0), 0.2 * span)
-
     guess = jnp.maximum(goal - at_start, 0.1) / (2 * top)
-    span = jax.lax.fori_loop(0, NEWTON_STEPS, newton, guess)
     small = at_start + jnp.log(KINKS) <= log_tolerance + jnp.log(10.0)
-    found = (bound(span)[0] <= goal + 0.1) & jnp.isfinite(span)
-    return jnp.where(small & found, start + span, start)
+    far = goal - at_start >= WORTHWHILE
+    return jnp.where(small & far, start + bounded_span(bound, goal, guess), start)
 
 
 def log_effect_at_once(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:

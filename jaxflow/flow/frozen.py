@@ -20,6 +20,7 @@ from jax.scipy.special import logsumexp
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, along_boundaries, driving_force
+from jaxflow.flow.bounded_span import bounded_span
 from jaxflow.flow.coordinates import Balance, State, log_norms
 from jaxflow.flow.field import log_scale_field
 from jaxflow.flow.flight import Flight, due
@@ -30,9 +31,6 @@ from jaxflow.flow.rows import norm_over_rows
 from jaxflow.flow.switching import die, settle
 from jaxflow.network import LOG2
 
-NEWTON_STEPS = 8
-NEWTON_CLOSE = 0.01
-"""The logarithm of the bound needs no better."""
 NOBODY = -1e300
 """Logarithm of a size that counts as zero."""
 SLACK = 1.0
@@ -131,33 +129,23 @@ class _Limit:
         moved = 0.5 * (weight + jnp.exp(now) * spin.squared_norm(tau))
         growth = self.top_rate * span
         steady = jnp.where(self.moves, before + 2 * growth - largest, NOBODY)
-        moved = jnp.minimum(moved, growth * jnp.exp(steady))
+        steady = growth * jnp.exp(steady)
+        rates = jnp.where(steady < moved, 1 / span + 2 * self.top_rate, 2 * spin.rate)
+        moved = jnp.minimum(moved, steady)
         total = jnp.sum(moved)
-        rate = jnp.sum(moved * spin.rate) / jnp.where(total > 0, total, 1.0)
-        return self.log_reach + jnp.log(span) + largest + jnp.log(total), 1 / span + 2 * rate
+        rate = jnp.sum(moved * rates) / jnp.where(total > 0, total, 1.0)
+        return self.log_reach + jnp.log(span) + largest + jnp.log(total), 1 / span + rate
 
     def reachable(self, flight: Flight, spin: Rotation) -> Float[Array, ""]:
-        """The time up to which the bound allows, by Newton's method on its logarithm."""
+        """The time up to which the bound allows."""
         top = jnp.maximum(jnp.max(spin.rate), 1e-300)
         room = self.log_tolerance - self.log_reach - _log_total(self.rho, self.moves) + jnp.log(top)
-        guess = self.start + jnp.clip(0.5 * room, 1e-3, None) / top
+        guess = jnp.clip(0.5 * room, 1e-3, None) / top
 
-        def unfinished(carry):
-            return carry[2]
+        def log_bound(span):
+            return self.bound(flight, spin, self.start + span)
 
-        def newton(carry):
-            end, count, _ = carry
-            bound, rate = self.bound(flight, spin, end)
-            change = (self.log_tolerance - bound) / rate
-            change = jnp.where(jnp.isfinite(change), change, 0.0)
-            change = jnp.maximum(change, -0.8 * (end - self.start))
-            more = (jnp.abs(change) * rate > NEWTON_CLOSE) & (count + 1 < NEWTON_STEPS)
-            return end + change, count + 1, more
-
-        first = (guess, jnp.array(0), jnp.array(True))
-        end, _, _ = jax.lax.while_loop(unfinished, newton, first)
-        within = self.bound(flight, spin, end)[0] <= self.log_tolerance + LOG2
-        return jnp.where(within, end, self.start)
+        return self.start + bounded_span(log_bound, self.log_tolerance, guess)
 
 
 def _log_total(rho: Float[Array, " m"], moves: Bool[Array, " m"]) -> Float[Array, ""]:

@@ -183,7 +183,7 @@ def _land(
     correction = jnp.where(pursued, -g / jnp.where(slope < 0, slope, -1.0), jnp.inf)
     pair = place_of_least(correction)
     shift = correction.reshape(-1)[pair]
-    smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
+    smallest = 4 * jnp.finfo(jnp.float64).eps * jnp.maximum(lane.t, lane.step)
     close = jnp.abs(shift) <= jnp.maximum(NEWTON_ACCEPTS * length, smallest)
     at_start = (length <= smallest) & jnp.any(aimed & (g <= 0) & (slope < 0))
     shift = jnp.where(at_start, 0.0, shift)

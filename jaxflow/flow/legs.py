@@ -1,6 +1,7 @@
 """The legs of a run, from one stop to the next: closed forms, the solver, the last approach."""
 
 from dataclasses import replace
+from functools import partial
 
 import equinox as eqx
 import jax
@@ -27,8 +28,6 @@ FITTED = 0.25
 """Share of the tolerance down to which residuals are followed when the end is sought."""
 ROUNDING = 1e-15
 """Residuals this small beside the labels are rounding."""
-ANOTHER = 3.0
-"""Growth of log h that is worth another piece with feedback."""
 PLATEAU = 1e-3
 """Residuals or outputs this small beside the labels may belong to a plateau."""
 EARLY = 1e-6
@@ -39,55 +38,43 @@ EARLY = 1e-6
 def closed_form_leg(problem, settings, ts, carry):
     """Closed forms from one stop to the next, until the bounds forbid all of them.
 
-    Here the start of a run is noted, if it is one.
+    Here the start of a run is noted, if it is one: nothing flies in the first turn.
     """
-    carry = note(problem, settings, ts, carry)
     if not settings.closed_form:
-        return typed(carry)
+        return typed(note(problem, settings, ts, carry))
 
-    def wanted(carry):
-        return carry[0].running & ~carry[0].thawed
+    def wanted(items):
+        (lane, _), flies = items
+        return ~flies | (lane.running & ~lane.thawed)
 
-    def glide(carry):
-        lane, record = carry
+    def glide(items):
+        (lane, record), flies = items
         stop = next_stop(settings, ts, record)
-        lane, again = _closed_form_piece(problem, settings, lane, stop, record.seeking)
-        lane = replace(lane, thawed=(lane.t < stop) & ~again)
-        return tree_where(wanted(carry), note(problem, settings, ts, (lane, record)), carry)
+        lane, again = _closed_form_piece(problem, settings, lane, stop, record.seeking, flies)
+        lane = replace(lane, thawed=jnp.where(flies, (lane.t < stop) & ~again, lane.thawed))
+        return note(problem, settings, ts, (lane, record)), jnp.array(True)
 
-    return typed(jax.lax.while_loop(wanted, glide, carry))
+    return typed(jax.lax.while_loop(wanted, glide, (carry, jnp.array(False)))[0])
 
 
-def _closed_form_piece(problem, settings, lane: Lane, stop, seeking):
+def _closed_form_piece(problem, settings, lane: Lane, stop, seeking, flies: Bool[Array, ""]):
     """The closed form that serves, and whether to go on with another one before `stop`.
 
     Pieces of frozen residual must not be strung together, each with an error of its own.
     """
     if lane.modes.slide is not None:
-        return _frozen_piece(problem, settings, lane, stop), jnp.array(False)
-    start, coupled = lane.t, ~is_decoupled(lane.modes)
-    lane = once_if(
-        ~coupled, lambda lane: _decoupled_piece(problem, settings, lane, stop, seeking), lane
-    )
-    served = lane.t > start
-    lane = once_if(~served, lambda lane: _quiet_piece(problem, settings, lane, stop), lane)
-    onward = ~served & (lane.t > start) & _has_feedback_left(problem, settings, lane)
-    return lane, onward | (is_decoupled(lane.modes) & (served | coupled))
-
-
-def _has_feedback_left(problem, settings, lane: Lane) -> Bool[Array, ""]:
-    """Whether another piece with feedback comes far enough."""
+        frozen = partial(_frozen_piece, problem, settings, stop)
+        return once_if(flies, frozen, lane), jnp.array(False)
+    coupled, early = ~is_decoupled(lane.modes), _is_early(problem, lane)
     effect = log_effect_at_once(problem, lane.modes, lane.state)
-    left = 0.5 * jnp.log(settings.frozen_tolerance) - effect
-    return _is_early(problem, lane) & (left >= ANOTHER)
-
-
-def _quiet_piece(problem, settings, lane: Lane, stop) -> Lane:
-    """Frozen residual until the feedback of the outputs matters, and with it to first order."""
-    effect = log_effect_at_once(problem, lane.modes, lane.state)
-    frozen = ~_is_early(problem, lane) | (effect < jnp.log(settings.frozen_tolerance))
-    lane = once_if(frozen, lambda lane: _frozen_piece(problem, settings, lane, stop), lane)
-    return _feedback_piece(problem, settings, lane, stop)
+    matters = early & (effect >= jnp.log(settings.frozen_tolerance))
+    start, decoupled = lane.t, partial(_decoupled_piece, problem, settings, stop, seeking)
+    lane = once_if(flies & ~coupled, decoupled, lane)
+    waits, served = flies & (lane.t == start), lane.t > start
+    lane = once_if(waits & ~matters, partial(_frozen_piece, problem, settings, stop), lane)
+    start, feedback = lane.t, partial(_feedback_piece, problem, settings, stop)
+    lane = once_if(waits & early & (lane.t < stop), feedback, lane)
+    return lane, (lane.t > start) | (is_decoupled(lane.modes) & (served | coupled))
 
 
 def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
@@ -96,7 +83,7 @@ def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
     return jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
 
 
-def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
+def _frozen_piece(problem, settings, stop, lane: Lane) -> Lane:
     r = frozen_residual(problem, settings, lane)
     r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
     tolerance = settings.frozen_tolerance
@@ -106,20 +93,16 @@ def _frozen_piece(problem, settings, lane: Lane, stop) -> Lane:
     return _flown(lane, end, flight)
 
 
-def _feedback_piece(problem, settings, lane: Lane, stop) -> Lane:
+def _feedback_piece(problem, settings, stop, lane: Lane) -> Lane:
     """On the first plateau only."""
-
-    def fly(lane):
-        tolerance = settings.frozen_tolerance
-        end, flight = feedback_flow(
-            problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance
-        )
-        return _flown(lane, end, flight)
-
-    return once_if(_is_early(problem, lane) & (lane.t < stop), fly, lane)
+    tolerance = settings.frozen_tolerance
+    end, flight = feedback_flow(
+        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance
+    )
+    return _flown(lane, end, flight)
 
 
-def _decoupled_piece(problem, settings, lane: Lane, stop, seeking) -> Lane:
+def _decoupled_piece(problem, settings, stop, seeking, lane: Lane) -> Lane:
     """Where every neuron sees a single datum at most; to the fit, if the end is sought."""
     sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
     tolerance = settings.frozen_tolerance
