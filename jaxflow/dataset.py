@@ -11,6 +11,10 @@ ORTHOGONAL_COSINE = 1e-12
 orthogonal: a rotated basis in float64 is orthogonal only to rounding."""
 
 
+ANY = "data"
+"""The name of data that have no other."""
+
+
 class Dataset(eqx.Module):
     """Inputs x_k and labels y_k of a regression problem, k = 1..n.
 
@@ -32,7 +36,7 @@ class Dataset(eqx.Module):
     is_orthogonal: bool = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
-    def __init__(self, x, y, name: str = "data"):
+    def __init__(self, x, y, name: str = ANY):
         self.x = float64_array("x", x, ("n", "d"))
         self.y = float64_array("y", y, (self.x.shape[0],))
         self.name = name
@@ -51,6 +55,18 @@ class Dataset(eqx.Module):
     def dim(self) -> int:
         """Dimension d of the inputs, a bias coordinate included."""
         return self.x.shape[-1]
+
+    def renamed(self, name: str = ANY) -> "Dataset":
+        """The same data under another name.
+
+        A name is part of what compiled programs are kept for: those that serve any data are handed
+        data of one name.
+        """
+        other = object.__new__(Dataset)
+        own = (self.x, self.y, self.is_orthogonal, name)
+        for field, value in zip(("x", "y", "is_orthogonal", "name"), own, strict=True):
+            object.__setattr__(other, field, value)
+        return other
 
     def __repr__(self) -> str:
         kind = "orthogonal" if self.is_orthogonal else "general"

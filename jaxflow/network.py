@@ -91,6 +91,7 @@ class ReluNetwork(eqx.Module):
         squares = self.a_mantissa**2 + jnp.sum(self.w_mantissa**2, axis=-1)
         return self.exponent * LOG2 + 0.5 * jnp.log(squares)
 
+    @eqx.filter_jit
     def variation_norm(self) -> Float[Array, ""]:
         """Variation norm of this parametrisation, Σ_j |a_j| ‖w_j‖."""
         norms = jnp.linalg.norm(self.w_mantissa, axis=-1)
@@ -102,6 +103,7 @@ class ReluNetwork(eqx.Module):
         return product * scale * scale
 
 
+@jax.jit
 def _normalised(w, a, exponent):
     """Move the size of each neuron into its exponent, so that its largest weight is in [1/2, 1)."""
     largest = jnp.maximum(jnp.abs(a), jnp.max(jnp.abs(w), axis=-1))

@@ -7,8 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.interpolate import BarycentricInterpolator
 
-from jaxflow.analysis.exit_times import SAVES
-from jaxflow.analysis.recovery import networks_of, saved_at
+from jaxflow.analysis.recovery import networks_of, number_of_saves, saved_at
 from jaxflow.flow.trajectory import Trajectory
 from jaxflow.theory import Alignment, angle
 
@@ -39,9 +38,9 @@ class AlignmentTimes:
 def alignment_times(run: Trajectory, prediction: Alignment, before: float) -> AlignmentTimes:
     """Measure the alignment of a run before its first birth.
 
-    The early phase is integrated again with 256 save times; the time is that of the inverse cubic
-    in log tan φ through four of them, exact to about the fourth power of their distance. A neuron
-    that is aligned when its last opposing datum dies is predicted by the angles before that.
+    The early phase is integrated again with 201 save times or more; the time is that of the inverse
+    cubic in log tan φ through four of them, exact to about the fourth power of their distance. A
+    neuron that is aligned when its last opposing datum dies is predicted by the angles before that.
 
     Args:
         run: the trajectory.
@@ -50,7 +49,7 @@ def alignment_times(run: Trajectory, prediction: Alignment, before: float) -> Al
     """
     reached = np.asarray(prediction.times_to_angle(ANGLE))
     longest = np.max(reached[reached < before], initial=0.0)
-    ts = np.linspace(0.0, 1.05 * longest if longest > 0 else before, SAVES)
+    ts = np.linspace(0.0, 1.05 * longest if longest > 0 else before, number_of_saves(run))
     again = saved_at(run, ts)
     directions = np.asarray(prediction.directions)[None]
     angles = np.asarray(angle(networks_of(again).w_mantissa, directions))

@@ -10,11 +10,9 @@ import numpy as np
 from jaxtyping import Bool, Float
 from scipy.interpolate import BarycentricInterpolator
 
-from jaxflow.analysis.recovery import saved_at
+from jaxflow.analysis.recovery import number_of_saves, saved_at
 from jaxflow.flow.trajectory import Trajectory
 
-SAVES = 256
-"""Number of save times of a refinement, the same for all, so that one program serves them."""
 REFINEMENTS = 2
 
 
@@ -37,14 +35,14 @@ def exit_times(
 
     The error in time is that of the flow, plus about 1e-11 of the refinement.
     """
-    births = np.asarray(births, bool)
+    births, count = np.asarray(births, bool), number_of_saves(run)
     if not len(births):
         return np.zeros((len(fractions), 0))
     for _ in range(REFINEMENTS):
         brackets = _brackets(run.ts, progress(run, births), fractions)
         if not brackets:
             break
-        run = saved_at(run, _refined(brackets))
+        run = saved_at(run, _refined(brackets, count))
     return _interpolated(np.asarray(run.ts), progress(run, births), fractions)
 
 
@@ -62,13 +60,13 @@ def _first_above(share: np.ndarray, fraction: float) -> int:
     return int(np.argmax(above)) if above.any() else len(share)
 
 
-def _refined(brackets) -> Float[np.ndarray, " T"]:
-    """SAVES times spread over the intervals, ends included."""
-    pieces, extra = divmod(SAVES, len(brackets))
-    counts = [pieces + (i < extra) for i in range(len(brackets))]
-    parts = [np.linspace(*ends, count) for ends, count in zip(brackets, counts, strict=True)]
+def _refined(brackets, count: int) -> Float[np.ndarray, " T"]:
+    """So many times spread over the intervals, ends included."""
+    pieces, extra = divmod(count, len(brackets))
+    shares = [pieces + (i < extra) for i in range(len(brackets))]
+    parts = [np.linspace(*ends, share) for ends, share in zip(brackets, shares, strict=True)]
     times = np.unique(np.concatenate(parts))
-    beyond = times[-1] + (times[-1] - times[-2]) * np.arange(1, SAVES - len(times) + 1)
+    beyond = times[-1] + (times[-1] - times[-2]) * np.arange(1, count - len(times) + 1)
     return np.concatenate([times, beyond])
 
 

@@ -5,10 +5,13 @@ import numpy as np
 from jaxtyping import Float
 
 from jaxflow.dataset import Dataset
-from jaxflow.flow.gradient_flow import gradient_flow
+from jaxflow.flow.gradient_flow import GRID, gradient_flow
 from jaxflow.flow.trajectory import Trajectory
 from jaxflow.network import ReluNetwork
 from jaxflow.validation import is_traced
+
+MANY = 1000
+"""More save times than this are not saved again."""
 
 
 def require_single(run: Trajectory, purpose: str) -> None:
@@ -47,6 +50,15 @@ def networks_of(run: Trajectory) -> ReluNetwork:
     Dead pairs are zero to rounding only; use `run.modes` where it matters which pairs are active.
     """
     return jax.vmap(run.launch.network)(run.states)
+
+
+def number_of_saves(run: Trajectory) -> int:
+    """For another look at a run: as many as it has, as then the same programs serve.
+
+    The usual number where that is smaller, or so large that it would take long.
+    """
+    count = run.ts.shape[0]
+    return count if GRID <= count <= MANY else GRID
 
 
 def saved_at(run: Trajectory, ts: Float[np.ndarray, " T"]) -> Trajectory:

@@ -1,7 +1,5 @@
 """The public verb: integrate the gradient flow of a network on a data set."""
 
-from dataclasses import replace
-
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
@@ -18,7 +16,7 @@ from jaxflow.flow.legs import typed
 from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
-from jaxflow.flow.trajectory import Trajectory, events_in_order, padded_events
+from jaxflow.flow.trajectory import Trajectory
 from jaxflow.network import ReluNetwork, require_pair
 from jaxflow.programs import make_room
 from jaxflow.validation import (
@@ -92,10 +90,7 @@ def gradient_flow(
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
     plan, settings, lane, record = _fly(network, dataset, settings, times, jnp.array(False))
-    run = _trajectory(plan, settings, times, record, lane)
-    done = not (is_traced(run.code) or jnp.ndim(run.code))
-    events = events_in_order(lane.log) if done else padded_events(lane.log)
-    return replace(run, events=events)
+    return _trajectory(plan, settings, times, record, lane)
 
 
 def save_times(ts) -> Float[Array, " T"]:
@@ -145,7 +140,7 @@ def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Lau
 
 def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
     """The launch, the settings with a horizon, and lane and record at the end."""
-    plan, settings, lane, record = at_start(network, dataset, settings, ts, seeking)
+    plan, settings, lane, record = at_start(network, dataset.renamed(), settings, ts, seeking)
     return plan, settings, *integrate(plan.problem, settings, lane, ts, record)
 
 
@@ -191,14 +186,14 @@ def births_and_fits(plan: Launch) -> Float[Array, ""]:
 
 
 def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane) -> Trajectory:
-    """The trajectory, its events still to come."""
+    """What a run has been, and the evidence at its end."""
     found, modes = _at_end(plan.problem, lane, record)
     return Trajectory(
         ts=ts,
         states=record.states,
         launch=plan,
         modes=modes,
-        events=None,
+        log=lane.log,
         last=lane.state,
         end_time=lane.t,
         evidence=found,

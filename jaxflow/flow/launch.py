@@ -37,11 +37,13 @@ class Launch(eqx.Module):
     balance: Balance
     rest: ReluNetwork
 
+    @eqx.filter_jit
     def hidden_weights(self, states: Float[Array, "*t q+2 m"]) -> Float[Array, "*t m d"]:
         """w_j at given states."""
         moving = jnp.exp(log_norms(states))[..., None, :] * hidden_parts(states)
         return self.rest.w + jnp.swapaxes(moving, -1, -2) @ self.problem.span.basis
 
+    @eqx.filter_jit
     def network(self, state: State) -> ReluNetwork:
         """The network at a state, exact at any scale."""
         exponent, factor = split_exponential(log_norms(state))

@@ -1,5 +1,6 @@
 """A trajectory: states at the save times, changes of activation, and how the run ended."""
 
+from functools import partial
 from importlib import import_module
 
 import equinox as eqx
@@ -62,7 +63,7 @@ class Trajectory(eqx.Module):
         ts: save times, in units of the flow's own time. At those that a run which broke off did not
             reach, all quantities are NaN, and `modes` −1.
         modes: 1 active, 0 inactive, 2 sliding, for every save time, neuron and datum.
-        events: changes of activation.
+        log: the record of changes of activation, which `events` puts in order.
         evidence: what is known of the limit t → ∞ (`movement`, `fitted`, `residual`).
         counts: step statistics.
         end_time: the time at which the run ended.
@@ -74,7 +75,7 @@ class Trajectory(eqx.Module):
     ts: Float[Array, " T"]
     states: Float[Array, "T q+2 m"]
     launch: Launch
-    events: Events
+    log: DeathTable | EventBuffer
     modes: Int[Array, "T m n"]
     last: State
     end_time: Float[Array, ""]
@@ -83,6 +84,14 @@ class Trajectory(eqx.Module):
     code: Int[Array, ""]
     rtol: Float[Array, ""]
     reports: Int[Array, ""]
+
+    @property
+    def events(self) -> Events:
+        """Changes of activation in the order of time; sorted each time they are asked for."""
+        if is_traced(self.code):
+            return padded_events(self.log)
+        batches = jnp.ndim(self.code)
+        return _padded_in_batches(self.log, batches) if batches else events_in_order(self.log)
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -107,7 +116,7 @@ class Trajectory(eqx.Module):
     @property
     def a(self) -> Float[Array, "T m"]:
         """Output weights; zero where they are below the least float64."""
-        return jnp.exp(log_norms(self.states)) * output_parts(self.states)
+        return _output_weights(self.states)
 
     @property
     def w(self) -> Float[Array, "T m d"]:
@@ -122,12 +131,12 @@ class Trajectory(eqx.Module):
     @property
     def loss(self) -> Float[Array, " T"]:
         """Square loss 1/(2n) Σ_k (h(x_k) − y_k)²."""
-        return 0.5 * jnp.mean((self.outputs - self.launch.problem.y) ** 2, axis=-1)
+        return _loss(self.outputs, self.launch.problem.y)
 
     @property
     def variation_norm(self) -> Float[Array, " T"]:
         """Σ_j |a_j| ‖w_j‖."""
-        return jnp.sum(jnp.abs(self.a) * jnp.linalg.norm(self.w, axis=-1), axis=-1)
+        return _variation_norm(self.a, self.w)
 
     @property
     def final(self) -> ReluNetwork:
@@ -169,6 +178,21 @@ def _outputs(problem: Problem, modes: Int[Array, "T m n"], states) -> Float[Arra
         return outputs(problem, Modes(modes.T == 1, None), state)
 
     return jax.vmap(at)(modes, states)
+
+
+@jax.jit
+def _output_weights(states) -> Float[Array, "T m"]:
+    return jnp.exp(log_norms(states)) * output_parts(states)
+
+
+@jax.jit
+def _loss(h: Float[Array, "T n"], y: Float[Array, " n"]) -> Float[Array, " T"]:
+    return 0.5 * jnp.mean((h - y) ** 2, axis=-1)
+
+
+@jax.jit
+def _variation_norm(a: Float[Array, "T m"], w: Float[Array, "T m d"]) -> Float[Array, " T"]:
+    return jnp.sum(jnp.abs(a) * jnp.linalg.norm(w, axis=-1), axis=-1)
 
 
 def _summary(run: Trajectory) -> str:
@@ -220,6 +244,14 @@ def padded_events(log: DeathTable | EventBuffer) -> Events:
     real = jnp.isfinite(time)
     columns = [jnp.where(real, column[order], -1) for column in columns]
     return Events(time, *columns, jnp.sum(real))
+
+
+@partial(jax.jit, static_argnums=1)
+def _padded_in_batches(log: DeathTable | EventBuffer, batches: int) -> Events:
+    ordered = padded_events
+    for _ in range(batches):
+        ordered = jax.vmap(ordered)
+    return ordered(log)
 
 
 def events_in_order(log: DeathTable | EventBuffer) -> Events:
