@@ -19,6 +19,8 @@ from jaxtyping import Array, Float
 from jaxflow.flow.rows import sum_of_rows
 
 State = Float[Array, "q+2 m"]
+UNROLLED = 12
+"""Terms of a compensated sum that are added up in one pass over the neurons."""
 
 
 def log_norms(state: State) -> Float[Array, " m"]:
@@ -110,7 +112,7 @@ def signed_sum_of_squares(
         return (new, error + lost), None
 
     zero = jnp.zeros(values.shape[1])
-    (total, error), _ = jax.lax.scan(add, (zero, zero), terms)
+    (total, error), _ = jax.lax.scan(add, (zero, zero), terms, unroll=UNROLLED)
     return total + error
 
 

@@ -44,7 +44,7 @@ from jaxflow.flow.flight import Flight, due
 from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import Rotation, rotation
-from jaxflow.flow.rows import weighted_sum
+from jaxflow.flow.rows import norm_over_rows, weighted_sum
 from jaxflow.flow.switching import die
 from jaxflow.network import LOG2
 
@@ -87,7 +87,7 @@ def feedback_flow(
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
     """The time up to which first order is enough."""
-    rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=0)
+    rate = norm_over_rows(driving_force(problem, modes, problem.y))
     weight = 2 * log_norms(state) - LOG2
     top = jnp.maximum(jnp.max(rate), 1e-300)
     reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
@@ -112,7 +112,7 @@ def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance)
 
 def log_effect_at_once(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:
     """Logarithm of b for a time in which nothing grows: that of the fastest growth rate."""
-    rate = jnp.linalg.norm(driving_force(problem, modes, problem.y), axis=0)
+    rate = norm_over_rows(driving_force(problem, modes, problem.y))
     reach = 2 * jnp.log(jnp.max(problem.span.norms())) - jnp.log(problem.n)
     top = jnp.maximum(jnp.max(rate), 1e-300)
     return reach - jnp.log(top) + logsumexp(2 * log_norms(state)) - LOG2
@@ -244,7 +244,7 @@ def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotat
     points, weights = np.polynomial.legendre.leggauss(NODES)
     since = tau * (1 + points[:, None]) / 2
     times = flight.clock + since
-    v = jnp.exp(-spin.rate * since)
+    v = jax.lax.optimization_barrier(jnp.exp(-spin.rate * since))
     e, q, active = spin.direction, spin.constant, flight.modes.active
     share = 0.5 * tau * weights[:, None]
     found = delta.integrals(times, [share, share * v, share / v])
