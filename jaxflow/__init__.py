@@ -15,5 +15,6 @@ from jaxflow.montecarlo.ensemble import Ensemble as Ensemble
 from jaxflow.montecarlo.ensemble import ensemble as ensemble
 from jaxflow.montecarlo.reading import open_sweep as open_sweep
 from jaxflow.network import ReluNetwork as ReluNetwork
+from jaxflow.sharing import share_out as share_out
 from jaxflow.theory.jump_process import JumpProcess as JumpProcess
 from jaxflow.theory.jump_process import jump_process as jump_process

@@ -13,7 +13,7 @@ FLOORS = [
     {"validation", "scales"},
     {"dataset"},
     {"network"},
-    {"modes", "init", "datasets"},
+    {"modes", "init", "datasets", "sharing"},
     {"flow", "descent", "theory", "minnorm"},
     {"montecarlo"},
     {"analysis"},

@@ -22,14 +22,17 @@ more before b is that large, there are several pieces, one after the other. It s
 that deaths make in h, which have the size of h at the start.
 """
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import logsumexp
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
-from jaxflow.flow.blocks import in_blocks, joined
+from jaxflow.flow.blocks import block_by_block, sum_over_blocks
 from jaxflow.flow.bounded_span import bounded_span
 from jaxflow.flow.coordinates import (
     Balance,
@@ -69,20 +72,23 @@ def feedback_flow(
     start: Float[Array, ""],
     stop: Float[Array, ""],
     tolerance: Float[Array, ""],
+    mesh: Mesh | None = None,
 ) -> tuple[Float[Array, ""], Flight]:
     """Follow every neuron until `stop` or as long as the effect of δ is small.
 
-    Returns the time reached, which is `start` where nothing is allowed, and the neurons there.
+    With a mesh, every neuron on the device that has it. Returns the time reached, which is `start`
+    where nothing is allowed, and the neurons there.
     """
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
     neurons = (Flight(jnp.full(state.shape[1], start), state, modes, log), balance)
 
     def feedback_at(times):
-        return -jnp.sum(in_blocks(lambda some: _outputs_at(problem, *some, end, times), neurons), 0)
+        part = partial(_outputs_at, problem, end, times)
+        return -sum_over_blocks(lambda some: part(*some), neurons, mesh)
 
     delta = _Series.fitted(start, end, feedback_at)
-    followed = in_blocks(lambda some: _follow(problem, *some, end, delta), neurons)
-    return end, joined(followed, state.shape[1])
+    follow = partial(_follow, problem, end, delta)
+    return end, block_by_block(lambda some: follow(*some), neurons, mesh)
 
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
@@ -182,7 +188,7 @@ def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carr
 
 
 def _outputs_at(
-    problem: Problem, flight: Flight, balance: Balance, end, times
+    problem: Problem, end, times, flight: Flight, balance: Balance
 ) -> Float[Array, "g n"]:
     """‖x_k‖ h_k/n at given times, with r = y."""
     norms = problem.span.norms()
@@ -223,7 +229,7 @@ def _changed(flight: Flight, moved: State, tau, hit) -> Flight:
     return Flight(flight.clock + tau, state, modes, log)
 
 
-def _follow(problem: Problem, flight: Flight, balance: Balance, end, delta: _Series) -> Flight:
+def _follow(problem: Problem, end, delta: _Series, flight: Flight, balance: Balance) -> Flight:
     """All neurons with the feedback, up to `end`."""
 
     def advance(flight, carry, spin, tau, _, change):

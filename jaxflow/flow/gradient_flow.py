@@ -1,5 +1,7 @@
 """The public verb: integrate the gradient flow of a network on a data set."""
 
+from dataclasses import replace
+
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
@@ -19,6 +21,7 @@ from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
 from jaxflow.flow.trajectory import Trajectory
 from jaxflow.network import ReluNetwork, require_pair
 from jaxflow.programs import make_room
+from jaxflow.sharing import devices_of
 from jaxflow.validation import (
     finite_number,
     float64_array,
@@ -88,6 +91,7 @@ def gradient_flow(
     if not (is_traced(network.w_mantissa) or is_traced(dataset.x)):
         make_room()
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
+    settings = replace(settings, mesh=devices_of(network))
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
     plan, settings, lane, record = _fly(network, dataset, settings, times, jnp.array(False))
     return _trajectory(plan, settings, times, record, lane)

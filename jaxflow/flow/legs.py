@@ -95,9 +95,9 @@ def _frozen_piece(problem, settings, stop, lane: Lane) -> Lane:
 
 def _feedback_piece(problem, settings, stop, lane: Lane) -> Lane:
     """On the first plateau only."""
-    tolerance = settings.frozen_tolerance
+    tolerance, mesh = settings.frozen_tolerance, settings.mesh
     end, flight = feedback_flow(
-        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance
+        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance, mesh
     )
     return _flown(lane, end, flight)
 

@@ -3,6 +3,7 @@
 import diffrax
 import equinox as eqx
 import jax.numpy as jnp
+from jax.sharding import Mesh
 from jaxtyping import Array, Float
 
 DEFAULT_RTOL = 1e-11
@@ -25,6 +26,7 @@ class Settings(eqx.Module):
         max_steps: number of attempted steps after which the run gives up.
         solver: a diffrax explicit Runge-Kutta method with an error estimate.
         closed_form: whether to use closed forms where their error bounds allow them.
+        mesh: the devices over which the neurons are shared out, see `jaxflow.sharing`.
     """
 
     rtol: Float[Array, ""]
@@ -33,6 +35,7 @@ class Settings(eqx.Module):
     max_steps: int = eqx.field(static=True, default=100_000)
     solver: diffrax.AbstractERK = eqx.field(default_factory=diffrax.Dopri8)
     closed_form: bool = eqx.field(static=True, default=True)
+    mesh: Mesh | None = eqx.field(static=True, default=None)
 
     @property
     def frozen_tolerance(self) -> Float[Array, ""]:
