@@ -17,19 +17,22 @@ of the last death: this is held against the tolerance. The toy example of arXiv 
 this kind once its early changes of mode are over.
 """
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
-from jax.scipy.special import logsumexp
+from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes
+from jaxflow.flow.blocks import block_by_block
 from jaxflow.flow.coordinates import Balance, State, hidden_parts, log_norms, output_parts
 from jaxflow.flow.field import residual
 from jaxflow.flow.flight import Flight
 from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
-from jaxflow.flow.rotation import rotation
+from jaxflow.flow.rotation import Rotation, rotation
 from jaxflow.flow.switching import die
 
 WELL_CONDITIONED = 0.1
@@ -53,16 +56,17 @@ def decoupled_flow(
     stop: Float[Array, ""],
     tolerance: Float[Array, ""],
     sought: Float[Array, ""],
+    mesh: Mesh | None = None,
 ) -> tuple[Float[Array, ""], Flight]:
     """Follow all neurons from `start`, deaths included, to `stop` or to a residual of `sought`.
 
-    `sought` is relative to the labels; zero leads to `stop`. Returns the time reached, which is
-    `start` where the closed form does not apply.
+    `sought` is relative to the labels; zero leads to `stop`. With a mesh, every neuron on the
+    device that has it. Returns the time reached, which is `start` where the closed form does not
+    apply.
     """
     onward = jnp.sign(residual(problem, modes, state))
-    spin = rotation(state, jnp.where(modes.active, onward[:, None], 0.0), balance)
-    doom = spin.time_of(spin.zero_factors(problem.span, jnp.ones(())))
-    doom = jnp.where(modes.active, doom, jnp.inf)
+    neurons = (state, modes, balance)
+    doom = block_by_block(lambda some: _dooms(problem, onward, *some), neurons, mesh)
 
     def leave_out(carry):
         """Who dies follows from how far θ goes, and that from who lives."""
@@ -81,21 +85,40 @@ def decoupled_flow(
     solution = Riccati(nothing, nothing, nothing, nothing)
     first = (jnp.array(0), jnp.isfinite(doom), jnp.array(False), solution, jnp.inf, nothing)
     _, deaths, agreed, solution, span, reached = jax.lax.while_loop(undecided, leave_out, first)
-    times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
+    move = partial(_moved, onward, start, solution, reached)
+    neurons = (*neurons, log, doom, deaths)
+    times, *flight = block_by_block(lambda some: move(*some), neurons, mesh)
     neglected = _weight_of(problem, state, deaths) * jnp.max(times, axis=1)
     allowed = (
         agreed
         & jnp.all(solution.sound)
         & jnp.all(problem.span.norms() / problem.n * neglected <= tolerance)
     )
-    shared = jnp.minimum(doom, reached[:, None])
-    angle = jnp.min(jnp.where(modes.active, shared, jnp.inf), axis=0)
-    angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
-    moved = spin.at(log_norms(state), angle)
-    flight = die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
     end = jnp.where(span < stop - start, start + span, stop)
     clock = jnp.full(state.shape[1], end)
     return jnp.where(allowed, end, start), Flight(clock, *flight)
+
+
+def _turning(onward, state: State, modes: Modes, balance: Balance) -> Rotation:
+    """The rotation of every neuron, as a function of |θ|."""
+    return rotation(state, jnp.where(modes.active, onward[:, None], 0.0), balance)
+
+
+def _dooms(problem: Problem, onward, state: State, modes: Modes, balance: Balance):
+    """|θ_k| at which each pair dies; inf for never."""
+    spin = _turning(onward, state, modes, balance)
+    doom = spin.time_of(spin.zero_factors(problem.span, jnp.ones(())))
+    return jnp.where(modes.active, doom, jnp.inf)
+
+
+def _moved(onward, start, solution: "Riccati", reached, state, modes, balance, log, doom, deaths):
+    """For how long each pair that dies has lived, and all neurons at the end."""
+    times = jnp.where(deaths, solution.time(jnp.where(deaths, doom, 0.0)), 0.0)
+    shared = jnp.where(modes.active, jnp.minimum(doom, reached[:, None]), jnp.inf)
+    angle = jnp.min(shared, axis=0)
+    angle = jnp.where(jnp.isfinite(angle), angle, 0.0)
+    moved = _turning(onward, state, modes, balance).at(log_norms(state), angle)
+    return times, *die(modes, log, moved, start + jnp.sum(times, axis=0), deaths)
 
 
 def _weight_of(problem: Problem, state: State, pairs: Bool[Array, "n m"]) -> Float[Array, " n"]:
@@ -185,8 +208,9 @@ def riccati(problem: Problem, modes: Modes, state: State, counted: Bool[Array, "
 
 
 def _log_sums(problem: Problem, state: State, z: Float[Array, "2 n m"]) -> Float[Array, "2 n"]:
-    """log of ‖x_k‖/4 Σ_j exp(2ρ_j) z_jk²."""
-    seen = z != 0
-    exponents = 2 * log_norms(state) + jnp.log(jnp.where(seen, z, 1.0) ** 2)
-    total = logsumexp(jnp.where(seen, exponents, -jnp.inf), axis=-1)
-    return total + jnp.log(problem.span.norms() / 4)
+    """log of ‖x_k‖/4 Σ_j exp(2ρ_j) z_jk², whatever the sizes of the neurons."""
+    seen, sizes = z != 0, 2 * log_norms(state)
+    largest = jnp.max(jnp.where(seen, sizes, -jnp.inf), axis=-1)
+    largest = jnp.where(jnp.isfinite(largest), largest, 0.0)
+    terms = jnp.exp(jnp.where(seen, sizes - largest[..., None], -jnp.inf)) * z**2
+    return jnp.log(jnp.sum(terms, axis=-1)) + largest + jnp.log(problem.span.norms() / 4)

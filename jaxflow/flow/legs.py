@@ -105,9 +105,9 @@ def _feedback_piece(problem, settings, stop, lane: Lane) -> Lane:
 def _decoupled_piece(problem, settings, stop, seeking, lane: Lane) -> Lane:
     """Where every neuron sees a single datum at most; to the fit, if the end is sought."""
     sought = jnp.where(seeking, FITTED * settings.rtol, 0.0)
-    tolerance = settings.frozen_tolerance
+    bounds = (settings.frozen_tolerance, sought, settings.mesh)
     end, flight = decoupled_flow(
-        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, tolerance, sought
+        problem, lane.modes, lane.state, lane.log, lane.balance, lane.t, stop, *bounds
     )
     return _flown(lane, end, flight)
 
