@@ -13,6 +13,8 @@ NUMBERS = (2, 4, 8, 16, 32, 64)
 MORE_NUMBERS = (128, 256)
 EXPONENTS = (-3, -6, -12, -30, -100, -300)
 SEEDS = (1, 10, 100, 1000, 10_000, 100_000)
+WIDE = 10_000
+"""Width from which on neurons are shared out, where there are several devices."""
 CHUNK = 8192
 """Seeds initialised at once."""
 TOY_WIDTH, TOY_END = 60, 60.0
@@ -21,15 +23,22 @@ ENOUGH = 10.0
 """Seconds after which a measurement is not repeated."""
 
 
-def curves(quick: bool, full: bool, repeats: int) -> Iterator[tuple[str, dict]]:
-    """Name and measurements of each curve."""
+def curves(quick: bool, full: bool, repeats: int, only: str | None) -> Iterator[tuple[str, dict]]:
+    """Name and measurements of each curve, or of one."""
     if quick:
         yield "scale", curve([1e-6, 1e-300], scale, 1)
         return
-    yield "width", curve(WIDTHS, width, repeats)
-    yield "data", curve(NUMBERS + (MORE_NUMBERS if full else ()), data, repeats)
-    yield "scale", curve([10.0**e for e in EXPONENTS], scale, repeats)
-    yield "seeds", curve(SEEDS, seeds, min(repeats, 3))
+    sizes = {
+        "width": WIDTHS,
+        "data": NUMBERS + (MORE_NUMBERS if full else ()),
+        "scale": [10.0**e for e in EXPONENTS],
+        "seeds": SEEDS,
+    }
+    for name in [only] if only else sizes:
+        yield (
+            name,
+            curve(sizes[name], CURVES[name], min(repeats, 3) if name == "seeds" else repeats),
+        )
 
 
 def curve(sizes, case: Callable, repeats: int) -> dict:
@@ -64,8 +73,10 @@ def text(name: str, measured: dict) -> str:
 
 
 def width(m: int) -> Callable:
-    """A toy run of width m."""
-    return _flow(*_toy(m, 1e-6), TOY_END)
+    """A toy run of width m, on all devices if it is wide."""
+    network, dataset = _toy(m, 1e-6)
+    shared = m >= WIDE and jax.local_device_count() > 1
+    return _flow(jaxflow.share_out(network) if shared else network, dataset, TOY_END)
 
 
 def data(n: int) -> Callable:
@@ -90,6 +101,9 @@ def seeds(number: int) -> Callable:
         return [jaxflow.ensemble(dataset, chunk, **options).loss for chunk in chunks]
 
     return run
+
+
+CURVES = {"width": width, "data": data, "scale": scale, "seeds": seeds}
 
 
 def _toy(m: int, value: float):
