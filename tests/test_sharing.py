@@ -77,7 +77,7 @@ def test_shared_out_over_two_devices_it_is_the_same_run(on_two_devices, case):
 
 
 def test_one_device_changes_nothing():
-    network, data, ts = problem("orthogonal")
+    network, data, ts = problem("toy")
     shared = jaxflow.share_out(network, jax.local_devices()[:1])
     alone, one = (jaxflow.gradient_flow(some, data, ts).states for some in (network, shared))
     assert np.array_equal(alone, one)
