@@ -15,7 +15,6 @@ the width also µs a neuron, and for the scale the ratio of the last time to the
 import argparse
 import json
 
-import jax
 from comparison import cost
 from comparison.cost_picture import draw
 
@@ -31,7 +30,7 @@ def main() -> None:
     parser.add_argument("--only", choices=cost.CURVES, help="one of the curves")
     parser.add_argument("--devices", type=int, default=1, help="as which the CPU counts")
     asked = parser.parse_args()
-    jax.config.update("jax_num_cpu_devices", asked.devices)
+    cost.split_cpu(asked.devices)
     curves = {}
     for name, measured in cost.curves(asked.quick, asked.full, asked.repeats, asked.only):
         curves[name] = measured

@@ -23,6 +23,11 @@ ENOUGH = 10.0
 """Seconds after which a measurement is not repeated."""
 
 
+def split_cpu(devices: int) -> None:
+    """Let the CPU count as so many devices; before anything is computed."""
+    jax.config.update("jax_num_cpu_devices", devices)
+
+
 def curves(quick: bool, full: bool, repeats: int, only: str | None) -> Iterator[tuple[str, dict]]:
     """Name and measurements of each curve, or of one."""
     if quick:
