@@ -1,5 +1,7 @@
 """Training data: inputs and labels, checked once, and whether the inputs are orthogonal."""
 
+from copy import copy
+
 import equinox as eqx
 import numpy as np
 from jaxtyping import Array, Float
@@ -56,16 +58,10 @@ class Dataset(eqx.Module):
         """Dimension d of the inputs, a bias coordinate included."""
         return self.x.shape[-1]
 
-    def renamed(self, name: str = ANY) -> "Dataset":
-        """The same data under another name.
-
-        A name is part of what compiled programs are kept for: those that serve any data are handed
-        data of one name.
-        """
-        other = object.__new__(Dataset)
-        own = (self.x, self.y, self.is_orthogonal, name)
-        for field, value in zip(("x", "y", "is_orthogonal", "name"), own, strict=True):
-            object.__setattr__(other, field, value)
+    def unnamed(self) -> "Dataset":
+        """The same data, for programs that serve any: they are kept for each name they are given."""
+        other = copy(self)
+        object.__setattr__(other, "name", ANY)
         return other
 
     def __repr__(self) -> str:

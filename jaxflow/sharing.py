@@ -37,8 +37,7 @@ def share_out(network: ReluNetwork, devices: Sequence[jax.Device] | None = None)
             f"of their number: choose another width, or fewer `devices`"
         )
     mesh = Mesh(np.array(devices), (AXIS,))
-    along_neurons = NamedSharding(mesh, PartitionSpec(AXIS))
-    return jax.tree.map(lambda leaf: jax.device_put(leaf, along_neurons), network)
+    return jax.device_put(network, NamedSharding(mesh, PartitionSpec(AXIS)))
 
 
 def devices_of(network: ReluNetwork) -> Mesh | None:

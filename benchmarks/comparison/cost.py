@@ -40,10 +40,8 @@ def curves(quick: bool, full: bool, repeats: int, only: str | None) -> Iterator[
         "seeds": SEEDS,
     }
     for name in [only] if only else sizes:
-        yield (
-            name,
-            curve(sizes[name], CURVES[name], min(repeats, 3) if name == "seeds" else repeats),
-        )
+        times = min(repeats, 3) if name == "seeds" else repeats
+        yield name, curve(sizes[name], CURVES[name], times)
 
 
 def curve(sizes, case: Callable, repeats: int) -> dict:
