@@ -59,7 +59,7 @@ class Dataset(eqx.Module):
         return self.x.shape[-1]
 
     def unnamed(self) -> "Dataset":
-        """The same data for programs that serve any, which are kept for every name they are given."""
+        """The same data for programs that serve any: they are compiled for every name."""
         other = copy(self)
         object.__setattr__(other, "name", ANY)
         return other
