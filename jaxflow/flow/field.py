@@ -120,11 +120,11 @@ def margins_and_slopes(
     return jax.jvp(margins_at, (state, r), (velocity, rate))
 
 
-def residual_rate(
+def residual_and_rate(
     problem: Problem, modes: Modes, state: State, velocity: State
-) -> Float[Array, " n"]:
-    """dr/dt along a velocity, zero where r is nothing but rounding."""
-    return jax.jvp(lambda s: residual(problem, modes, s), (state,), (velocity,))[1]
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """r and dr/dt along a velocity, zero where r is nothing but rounding."""
+    return jax.jvp(lambda s: residual(problem, modes, s), (state,), (velocity,))
 
 
 def output_rate(
