@@ -27,5 +27,5 @@ class Problem(eqx.Module):
 def problem_of(dataset: Dataset) -> Problem:
     """The problem that a data set poses."""
     span = span_of(dataset)
-    boundaries = None if span.orthogonal else Boundaries(span.rows)
+    boundaries = None if span.orthogonal else Boundaries(span.rows, dataset.is_distinct)
     return Problem(span, dataset.y, boundaries)
