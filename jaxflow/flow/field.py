@@ -46,7 +46,7 @@ def _without_rounding(problem: Problem, r: Float[Array, " n"]) -> Float[Array, "
     On general inputs neurons rest near boundaries on a long plateau, and the rounding of a fitted
     datum would push them to and fro.
     """
-    return jnp.where(jnp.abs(r) <= ROUNDING * jnp.max(jnp.abs(problem.y)), 0.0, r)
+    return jnp.where(jnp.abs(r) <= ROUNDING * problem.largest_label, 0.0, r)
 
 
 def log_scale_field(force: Float[Array, "q m"], state: State) -> State:
