@@ -13,6 +13,7 @@ from pathlib import Path
 
 import jax
 from rich.console import Console
+from rich.progress import track
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "flow"))
@@ -29,7 +30,7 @@ def main() -> None:
     asked = parser.parse_args()
     table = Table("reference", "n", "width", "events", *columns(asked.rtol), box=None)
     table.columns[0].no_wrap = True
-    for name in asked.names:
+    for name in track(asked.names, "integrating", console=Console(stderr=True)):
         table.add_row(*row(name, asked.rtol))
     Console(width=110).print(table)
 

@@ -23,7 +23,7 @@ from comparison.table import markdown
 from comparison.tools import jaxflow_flow
 
 SEEDS = 1024
-"""Seeds of an ensemble on the toy; a quarter of them on larger problems."""
+"""Seeds of an ensemble."""
 
 
 def main() -> None:
@@ -71,9 +71,8 @@ def one(problem, found, asked) -> dict:
         print(f"  {tool.NAME}: {measure.best(rows[tool.NAME])}", flush=True)
     many = None
     if problem.orthogonal and not asked.quick:
-        seeds = SEEDS if problem.p.shape[1] == 2 else SEEDS // 4
         rtol = measure.best(rows[jaxflow_flow.NAME])["rtol"]
-        many = jaxflow_flow.seeds_per_second(problem, rtol, seeds, min(asked.repeats, 3))
+        many = jaxflow_flow.seeds_per_second(problem, rtol, SEEDS, min(asked.repeats, 3))
         print(f"  ensemble: {many}", flush=True)
     return {"end": problem.end, "cores": os.cpu_count(), "reference": truth.origin,
             "independent": problem.orthogonal, "tools": rows, "ensemble": many}  # fmt: skip
