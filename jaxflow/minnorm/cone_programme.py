@@ -49,7 +49,7 @@ def solve_over_cells(
     matrix = sparse.vstack(
         [
             sparse.csc_matrix(response.reshape(p, -1)),
-            sparse.block_diag(list(inequality), format="csc"),
+            sparse.block_diag([sparse.coo_matrix(cell) for cell in inequality], format="csc"),
             -sparse.identity(q * (r + 1), format="csc"),
         ],
         format="csc",
