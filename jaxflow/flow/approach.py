@@ -48,7 +48,7 @@ def approach_bound(
     def bound(_, modes: Modes, state: State):
         return _bound(problem, modes, state)
 
-    small = r <= jnp.sqrt(tolerance) * problem.norm_of_labels
+    small = r <= jnp.sqrt(tolerance) * jnp.linalg.norm(problem.y)
     return once_if(small, bound, jnp.array(jnp.inf), modes, state)
 
 

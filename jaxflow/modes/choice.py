@@ -184,7 +184,8 @@ def _held(found: Settlement, across: Float[Array, "s q"]) -> Bool[Array, " s"]:
 
 def _untouched(across, boundaries: Boundaries, acting: Bool[Array, " n"]) -> Bool[Array, " s"]:
     """Which vectors, after projection, are orthogonal to every input that acts on the neuron."""
-    acting = acting | boundaries.has_opposite
+    opposite = jnp.zeros_like(acting).at[boundaries.leader].max(boundaries.ratio < 0)
+    acting = acting | opposite
     unit = boundaries.rows / jnp.linalg.norm(boundaries.rows, axis=1)[:, None]
     products = jnp.abs(across @ unit.T) * acting
     return jnp.max(products, axis=1) <= IN_SPAN
