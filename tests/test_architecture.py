@@ -10,6 +10,7 @@ import jaxflow
 ROOT = Path(jaxflow.__file__).parent
 FLOORS = [
     {"platform", "precision", "programs"},
+    {"lapack"},
     {"validation", "scales"},
     {"dataset"},
     {"network"},

@@ -28,6 +28,7 @@ from jaxflow.flow.coordinates import Balance, State, hidden_parts, log_norms
 from jaxflow.flow.field import seen_residual, tangent_kernel
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rotation import rotation
+from jaxflow.lapack import eigenvalues_and_axes
 
 ROOM = 1.1
 """Coordinates must be this many times as large as what they can lose."""
@@ -92,7 +93,7 @@ def _decaying_parts(problem: Problem, modes: Modes, state: State):
 
     Both are zero for data that nobody sees.
     """
-    rates, axes = jnp.linalg.eigh(tangent_kernel(problem, modes, state) / problem.n)
+    rates, axes = eigenvalues_and_axes(tangent_kernel(problem, modes, state) / problem.n)
     parts = axes.T @ seen_residual(problem, modes, state)
     moving = rates > ZERO * rates[-1]
     return jnp.where(moving, rates, 0.0), jnp.where(moving, parts, 0.0), axes

@@ -11,10 +11,11 @@ IV.5), with residuals as unknowns of their own beside the neurons z:
 
 where f and ḣ = dh/dt are linear in r, and f is harmless: given the residuals, neurons turn slowly.
 ḣ(z_0, r) = K r/n is not. In the axes of K_0/n, with its eigenvalues λ, the residuals' equations are
-one small system (1 + hλA)ρ = ρ_0 for each axis, and what is off because K is not K_0 follows by
-iteration, which gains a digit where no neuron turns by more than a tenth of a radian. So the
-ratio of the fastest and the slowest rate plays no part, and residuals that are slaved to others
-keep all their digits, which y − h(z) would not give.
+one small system (1 + hλA)ρ = ρ_0 for each axis, which in the axes of A falls into blocks of two
+unknowns (IV.8 there), and what is off because K is not K_0 follows by iteration, which gains a
+digit where no neuron turns by more than a tenth of a radian. So the ratio of the fastest and the
+slowest rate plays no part, and residuals that are slaved to others keep all their digits, which
+y − h(z) would not give.
 """
 
 from functools import partial
@@ -30,6 +31,7 @@ from jaxflow.flow.activation import Modes, sliding_force
 from jaxflow.flow.coordinates import Parts
 from jaxflow.flow.field import slope_of_parts
 from jaxflow.flow.problem import Problem
+from jaxflow.lapack import eigenvalues_and_axes
 
 STAGES = 7
 """Points of collocation; the method is of order 13, its dense output of order 7."""
@@ -65,6 +67,23 @@ BACK = (-1.0) ** np.arange(STAGES) @ COEFFICIENTS
 """Of values at the points in that polynomial's value at the start."""
 MATRIX = np.stack(_integrals(2 * POINTS - 1), axis=1) @ COEFFICIENTS / 2
 """a_il: the integral up to c_i of the polynomial that is one at c_l and zero at the others."""
+
+
+def _blocks(matrix) -> tuple:
+    """A real matrix T, its inverse, the eigenvalues μ of A, and for each row of T its partner.
+
+    Columns of T are real and imaginary parts of eigenvectors, and (T⁻¹AT c)_i is
+    Re μ_i c_i − Im μ_i c_partner(i); the row of a real eigenvalue is its own partner.
+    """
+    values, vectors = np.linalg.eig(matrix)
+    order = np.lexsort((values.imag, values.real, np.abs(values.imag)))
+    values, vectors = values[order], vectors[:, order]
+    partner = np.array([np.argmin(np.abs(values - value.conj())) for value in values])
+    columns = np.where(values.imag >= 0, vectors.real, vectors.imag)
+    return columns, np.linalg.inv(columns), values, partner
+
+
+OUT_OF_BLOCKS, INTO_BLOCKS, BLOCKS, PARTNER = _blocks(MATRIX)
 
 
 class CollocationStep(eqx.Module):
@@ -145,13 +164,16 @@ class _Linear:
     """The residuals' equations with K = K_0, in the axes of K_0/n."""
 
     def __init__(self, kernel: Float[Array, "n n"], length: Float[Array, ""]):
-        self.rates, self.axes = jnp.linalg.eigh((kernel + kernel.T) / 2)
-        self.systems = jnp.eye(STAGES) + length * self.rates[:, None, None] * MATRIX
+        self.rates, self.axes = eigenvalues_and_axes((kernel + kernel.T) / 2)
+        self.reach = length * self.rates
 
     def solved(self, right: Float[Array, "s n"]) -> Float[Array, "s n"]:
         """The residuals r_i with r_i + h Σ_l a_il K_0 r_l/n = `right`_i."""
-        parts = jnp.linalg.solve(self.systems, (right @ self.axes).T[..., None])[..., 0]
-        return parts.T @ self.axes.T
+        parts = INTO_BLOCKS @ (right @ self.axes)
+        real = 1 + self.reach * BLOCKS.real[:, None]
+        ratio = self.reach * BLOCKS.imag[:, None] / real
+        parts = (parts + ratio * parts[PARTNER]) / (real * (1 + ratio**2))
+        return OUT_OF_BLOCKS @ parts @ self.axes.T
 
 
 def _integrated(slopes: Float[Array, "s ..."]) -> Float[Array, "s ..."]:

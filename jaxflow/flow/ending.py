@@ -45,6 +45,7 @@ from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
 from jaxflow.flow.field import outputs, residual, tangent_kernel
 from jaxflow.flow.problem import Problem
+from jaxflow.lapack import eigenvalues
 
 MOVEMENT = 1e-6
 """The δ that is assumed and then verified."""
@@ -215,5 +216,5 @@ def _least_eigenvalue(kernel: Float[Array, "n n"], data: Bool[Array, " n"]):
     """A lower bound of it on some data; the others stand beside it as a large multiple of one."""
     largest = jnp.maximum(jnp.sum(jnp.where(data, jnp.diag(kernel), 0.0)), 1e-300)
     both = data[:, None] & data
-    least = jnp.linalg.eigvalsh(jnp.where(both, kernel, largest * jnp.eye(data.shape[0])))[0]
+    least = eigenvalues(jnp.where(both, kernel, largest * jnp.eye(data.shape[0])))[0]
     return least - EIGENVALUE * largest

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Float
 
 from jaxflow.dataset import Dataset
+from jaxflow.lapack import largest_singular_value, orthonormal_basis
 
 
 class Span(eqx.Module):
@@ -45,7 +46,7 @@ class Span(eqx.Module):
 
     def operator_norm(self) -> Float[Array, ""]:
         """‖X‖_op, the largest singular value of the data matrix."""
-        return jnp.max(self.rows) if self.orthogonal else jnp.linalg.norm(self.rows, 2)
+        return jnp.max(self.rows) if self.orthogonal else largest_singular_value(self.rows)
 
 
 def span_of(dataset: Dataset) -> Span:
@@ -56,5 +57,5 @@ def span_of(dataset: Dataset) -> Span:
         return Span(x / norms[:, None], norms, True)
     if x.shape[0] >= x.shape[1]:
         return Span(jnp.eye(x.shape[1]), x, False)
-    basis, upper = jnp.linalg.qr(x.T)
+    basis, upper = orthonormal_basis(x.T)
     return Span(basis.T, upper.T, False)

@@ -7,7 +7,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import jaxflow
-from jaxflow.flow.collocation import MATRIX, POINTS, STAGES, collocation_weights
+from jaxflow.flow.collocation import MATRIX, POINTS, STAGES, _Linear, collocation_weights
 from jaxflow.flow.ending import MOVEMENT
 from jaxflow.flow.status import Status
 
@@ -20,6 +20,16 @@ def test_the_points_are_those_of_a_method_of_order_thirteen():
         assert np.abs(MATRIX @ POINTS ** (k - 1) - POINTS**k / k).max() <= 1e-15
     damped = 1 - last @ np.linalg.solve(np.eye(STAGES) / 1e9 + MATRIX, np.ones(STAGES))
     assert abs(damped) <= 1e-6  # what decays at once is gone
+
+
+@pytest.mark.parametrize("length", [1e-3, 1.0, 1e3, 1e12, 1e40, 1e160])
+def test_the_residuals_equations_against_numpy(length):
+    x = np.random.default_rng(0).standard_normal((5, 5))
+    kernel, right = x @ x.T, np.random.default_rng(1).standard_normal((STAGES, 5))
+    ours = _Linear(jnp.asarray(kernel), jnp.asarray(length)).solved(jnp.asarray(right))
+    whole = np.eye(5 * STAGES) + length * np.kron(MATRIX, kernel)
+    theirs = np.linalg.solve(whole, right.ravel()).reshape(STAGES, 5)
+    assert np.abs(ours - theirs).max() <= 1e-12 * np.abs(theirs).max()
 
 
 def test_dense_output_of_a_polynomial():
