@@ -13,6 +13,10 @@ ORTHOGONAL_COSINE = 1e-12
 orthogonal: a rotated basis in float64 is orthogonal only to rounding."""
 
 
+DISTINCT_COSINE = 1 - 1e-10
+"""Inputs whose pairwise cosines are at most this in absolute value are no multiples of each other:
+the sine of every angle is 1e-5 at least, far above rounding."""
+
 ANY = "data"
 """The name of data that have no other."""
 
@@ -28,6 +32,11 @@ class Dataset(eqx.Module):
         y: labels, shape (n,), float64.
         name: a word for tables and pictures.
 
+    Attributes:
+        is_orthogonal: whether the inputs are orthogonal.
+        is_distinct: whether it is known that no input is a multiple of another one; only
+            `for_programs` looks.
+
     Raises:
         ValueError: wrong shapes, empty, non-numeric, float32, NaN or infinite data, zero rows,
             float64 switched off.
@@ -36,12 +45,13 @@ class Dataset(eqx.Module):
     x: Float[Array, "n d"]
     y: Float[Array, " n"]
     is_orthogonal: bool = eqx.field(static=True)
+    is_distinct: bool = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
     def __init__(self, x, y, name: str = ANY):
         self.x = float64_array("x", x, ("n", "d"))
         self.y = float64_array("y", y, (self.x.shape[0],))
-        self.name = name
+        self.name, self.is_distinct = name, False
         if is_traced(self.x):
             self.is_orthogonal = False
         else:
@@ -58,10 +68,16 @@ class Dataset(eqx.Module):
         """Dimension d of the inputs, a bias coordinate included."""
         return self.x.shape[-1]
 
-    def unnamed(self) -> "Dataset":
-        """The same data for programs that serve any: they are compiled for every name."""
-        other = copy(self)
+    def for_programs(self) -> "Dataset":
+        """The same data, or stack of data, as compiled programs know them.
+
+        Without a name, as they are compiled for every one; and it is looked whether inputs are
+        multiples of each other, since programs for data without such are shorter.
+        """
+        other, general = copy(self), not (self.is_orthogonal or is_traced(self.x))
+        distinct = general and worst_cosine(self.x) <= DISTINCT_COSINE
         object.__setattr__(other, "name", ANY)
+        object.__setattr__(other, "is_distinct", distinct)
         return other
 
     def __repr__(self) -> str:
@@ -69,14 +85,13 @@ class Dataset(eqx.Module):
         return f"Dataset({self.name}: {self.n} {kind} inputs in dimension {self.dim})"
 
 
-def worst_cosine(x: Float[Array, "n d"]) -> float:
+def worst_cosine(x: Float[Array, "... n d"]) -> float:
     """Largest absolute cosine between two different inputs, max_{k≠l} |⟨x_k, x_l⟩|/(‖x_k‖‖x_l‖)."""
     rows = np.asarray(x)
-    rows = rows / np.max(np.abs(rows), axis=1, keepdims=True)
-    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
-    cosines = np.abs(unit @ unit.T)
-    np.fill_diagonal(cosines, 0.0)
-    return float(cosines.max())
+    rows = rows / np.max(np.abs(rows), axis=-1, keepdims=True)
+    unit = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
+    cosines = np.abs(unit @ np.swapaxes(unit, -1, -2))
+    return float(np.max(np.where(np.eye(rows.shape[-2], dtype=bool), 0.0, cosines)))
 
 
 def require_orthogonal(dataset: Dataset, purpose: str) -> None:

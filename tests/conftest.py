@@ -9,7 +9,7 @@ import warnings
 KEPT = "JAX_COMPILATION_CACHE_DIR"
 if KEPT not in os.environ:  # processes started from here, and by the tests, find it set
     os.environ[KEPT] = tempfile.mkdtemp(prefix="programs-")
-    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.2"
+    os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     atexit.register(shutil.rmtree, os.environ[KEPT], ignore_errors=True)
 

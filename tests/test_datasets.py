@@ -1,6 +1,7 @@
 """Data sets: what they are by definition, and how orthogonality is recognised."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -60,6 +61,23 @@ def test_orthogonality_does_not_depend_on_the_size_of_the_inputs():
     for size in (1e-200, 1e200):
         assert Dataset([[size, size], [1.0, -1.0]], [1.0, 1.0]).is_orthogonal
         assert not Dataset([[size, 0.0], [1.0, 1.0]], [1.0, 1.0]).is_orthogonal
+
+
+def test_programs_know_data_without_a_name_and_whether_they_are_distinct():
+    five, toy = jaxflow.datasets.five_points(), jaxflow.datasets.toy()
+    assert five.for_programs().is_distinct and not five.is_distinct
+    assert five.name == "five points" and five.for_programs().name == toy.for_programs().name
+    assert toy.for_programs().is_orthogonal and not toy.for_programs().is_distinct
+    opposite = jaxflow.Dataset(np.vstack([five.x, -0.3 * five.x[2]]), np.append(five.y, 1.0))
+    assert not opposite.for_programs().is_distinct
+    both = jax.tree.map(lambda *leaves: jnp.stack(leaves), five, opposite_of(five))
+    assert not both.for_programs().is_distinct
+    assert jax.jit(lambda data: data.for_programs().is_distinct)(five) == jnp.array(False)
+
+
+def opposite_of(data):
+    """Data of the same shape whose first two inputs point against each other."""
+    return jaxflow.Dataset(data.x.at[1].set(-data.x[0]), data.y, name=data.name)
 
 
 def test_data_sets_of_one_shape_stack():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from boundary_reference import ZERO, consistent_solutions, lines
 
+from jaxflow.dataset import worst_cosine
 from jaxflow.modes import Boundaries, boundary_choice, codes
 
 N, Q, PROBLEMS = 12, 8, 400
@@ -190,13 +191,28 @@ def test_dual_matrix_gives_the_sliding_coefficients(drawn):
     assert leak < 3e-14, leak
 
 
+def assert_alike(one, other, problem):
+    for name in ("mode", "free", "still", "flag"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+    np.testing.assert_allclose(one.force, other.force, rtol=0, atol=1e-16 * scale(problem))
+
+
+def test_data_known_to_be_distinct_are_settled_alike(drawn):
+    """Only without collinear inputs, in a program that does not look for them."""
+    kinds, problems, chosen = drawn
+    distinct = jax.jit(lambda a, x, *given: boundary_choice(a, Boundaries(x, True), *given))
+    seen = 0
+    for kind, problem, choice in zip(kinds, problems, chosen, strict=True):
+        if kind in ("independent", "crowded") and worst_cosine(problem[1]) < 1 - 1e-10:
+            assert_alike(distinct(*problem), choice, problem)
+            seen += 1
+    assert seen >= PROBLEMS / 4
+
+
 def test_single_equals_batched(drawn):
     _, problems, chosen = drawn
     for problem, choice in list(zip(problems, chosen, strict=True))[:60]:
-        alone = jax.tree.map(np.asarray, single(*problem))
-        for name in ("mode", "free", "still", "flag"):
-            np.testing.assert_array_equal(getattr(alone, name), getattr(choice, name))
-        np.testing.assert_allclose(alone.force, choice.force, rtol=0, atol=1e-16 * scale(problem))
+        assert_alike(single(*problem), choice, problem)
 
 
 def test_order_of_data_does_not_matter(drawn):

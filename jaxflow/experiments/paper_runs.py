@@ -71,8 +71,7 @@ class PaperRuns:
     def toy(self) -> Trajectory:
         """Figures 1 to 3."""
         ts = np.linspace(0, self.sizes.toy_end, SAVES)
-        unnamed = Dataset(self.toy_data.x, self.toy_data.y)  # as in the report: one program
-        return gradient_flow(self.toy_start, unnamed, ts)
+        return gradient_flow(self.toy_start, self.toy_data, ts)
 
     @cached_property
     def toy_phases(self) -> Phases:

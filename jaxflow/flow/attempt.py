@@ -1,7 +1,5 @@
 """A tried step of the solver: its end, its error, and how every margin goes."""
 
-from operator import itemgetter
-
 import diffrax
 import equinox as eqx
 import jax
@@ -16,7 +14,7 @@ from jaxflow.flow.field import (
     field_of_parts,
     margins_and_slopes,
     residual,
-    residual_rate,
+    residual_and_rate,
     tangent_kernel,
 )
 from jaxflow.flow.lane import Lane
@@ -54,7 +52,7 @@ class Attempt(eqx.Module):
     tolerance, as a smaller coordinate is not told from zero. In general little more than rounding,
     as a crossing that is passed over would be an error of first order; in an implicit step also
     what it leaves unresolved of residuals, which is less than the tolerance. `rate` is that of the
-    fastest fit, after an implicit step; zero after others.
+    fastest fit, after an implicit step and where it matters to an explicit one; elsewhere zero.
     """
 
     length: Float[Array, ""]
@@ -109,15 +107,17 @@ class GeneralStep(eqx.Module):
 
 
 class _Course(eqx.Module):
-    """Where a step on general inputs leads, by one method or the other; slopes times the step."""
+    """Where a step on general inputs leads, by one method or the other; slopes times the step.
+
+    `slopes` and `rates`, those of residuals, are stacked: at the start and at the end.
+    """
 
     end: Parts
     error: Parts
-    first: Parts
-    last: Parts
+    slopes: Parts
+    rates: Float[Array, "2 n"]
     stages: Parts
     r: Float[Array, " n"]
-    first_fit: Float[Array, " n"]
     fits: Float[Array, "s n"]
     noise: Float[Array, ""]
     rate: Float[Array, ""]
@@ -132,9 +132,10 @@ def try_step(problem: Problem, settings: Settings, lane: Lane, stop, flies) -> A
     if lane.modes.slide is None:
         length = jnp.where(lane.landing.on, lane.landing.step, length)
         return _try_orthogonal(problem, settings, lane, length)
-    stable = jnp.where(lane.stiff, jnp.inf, _stable_length(problem, settings, lane))
-    length = jnp.where(lane.landing.on, lane.landing.step, jnp.minimum(length, stable))
-    return _try_general(problem, settings, lane, length, lane.stiff & flies)
+    rate = _rate_where_it_matters(problem, settings, lane)
+    length = jnp.minimum(length, CLEAN / jnp.maximum(rate, 1e-300))
+    length = jnp.where(lane.landing.on, lane.landing.step, length)
+    return _try_general(problem, settings, lane, length, rate, lane.stiff & flies)
 
 
 def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
@@ -145,26 +146,29 @@ def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) ->
     return Attempt(length, error, unit, step, settings.rtol, jnp.zeros(()))
 
 
-def _try_general(problem: Problem, settings: Settings, lane: Lane, length, implicit) -> Attempt:
+def _try_general(
+    problem: Problem, settings: Settings, lane: Lane, length, rate, implicit
+) -> Attempt:
     r = known_residual(problem, lane)
 
     def collocated(_, r, state: State, modes: Modes, length):
         return _implicit(problem, settings, r, state, modes, length)
 
-    course = _explicit(problem, settings, lane, length)
+    course = _explicit(problem, settings, lane, length, rate)
     course = once_if(implicit, collocated, course, r, lane.state, lane.modes, length)
-    end, modes = course.end, lane.modes
-    g0, slope0 = margins_and_slopes(
-        problem, modes, lane.state, r, course.first.state, -course.first_fit
-    )
-    g1, slope1 = margins_and_slopes(
-        problem, modes, end.state, course.r, course.last.state, -course.fits[-1]
-    )
+    end = course.end
+
+    def judged(z: Parts, r, slope: Parts, rate):
+        return margins_and_slopes(problem, lane.modes, z.state, r, slope.state, rate)
+
+    ends, residuals = _both(Parts.of(lane.state), end), jnp.stack([r, course.r])
+    g, slope = jax.vmap(judged)(ends, residuals, course.slopes, course.rates)
+    (g0, g1), slopes = g, tuple(slope)
     below = jnp.where(g0 < -CROSSED, jnp.maximum(g0, -FORGIVEN), 0.0)
     step = GeneralStep(
         end=end,
         margins=(g0 - below, g1 - below),
-        slopes=(slope0, slope1),
+        slopes=slopes,
         stages=course.stages,
         r=course.r,
         fits=course.fits,
@@ -182,28 +186,31 @@ def known_residual(problem: Problem, lane: Lane) -> Float[Array, " n"]:
     leaves of y − h, and their ratios tell how neurons slide.
     """
     direct = residual(problem, lane.modes, lane.state)
-    agrees = jnp.abs(direct - lane.r) <= AGREEING * jnp.max(jnp.abs(problem.y))
+    agrees = jnp.abs(direct - lane.r) <= AGREEING * problem.largest_label
     return jnp.where(lane.stiff & agrees, lane.r, direct)
 
 
-def _explicit(problem: Problem, settings: Settings, lane: Lane, length) -> _Course:
+def _explicit(problem: Problem, settings: Settings, lane: Lane, length, rate) -> _Course:
     """The way by the Runge-Kutta method of the settings."""
     start, field = Parts.of(lane.state), field_of_parts(problem, lane.modes)
-    end, off, slopes = runge_kutta_step(settings.solver, field, start, length)
-    first, last = (jax.tree.map(itemgetter(i), slopes) for i in (0, -1))
-    slots = max(slopes.rho.shape[0], STAGES)
-    fits = jnp.zeros((STAGES, problem.n))
+    end, off, stages = runge_kutta_step(settings.solver, field, start, length)
+    slopes = jax.tree.map(lambda k: jnp.stack([k[0], k[-1]]), stages)
+
+    def judged(z: Parts, slope: Parts):
+        return residual_and_rate(problem, lane.modes, z.state, slope.state)
+
+    residuals, rates = jax.vmap(judged)(_both(start, end), slopes)
+    slots = max(stages.rho.shape[0], STAGES)
     return _Course(
         end=end,
         error=off,
-        first=first,
-        last=last,
-        stages=jax.tree.map(lambda slope: _in_slots(slope, slots), slopes),
-        r=residual(problem, lane.modes, end.state),
-        first_fit=-residual_rate(problem, lane.modes, lane.state, first.state),
-        fits=fits.at[-1].set(-residual_rate(problem, lane.modes, end.state, last.state)),
+        slopes=slopes,
+        rates=rates,
+        stages=jax.tree.map(lambda slope: _in_slots(slope, slots), stages),
+        r=residuals[-1],
+        fits=jnp.zeros((STAGES, problem.n)),
         noise=jnp.array(CROSSED),
-        rate=jnp.zeros(()),
+        rate=rate,
     )
 
 
@@ -213,19 +220,23 @@ def _implicit(
     """The way by collocation."""
     way = collocation_step(problem, modes, Parts.of(state), r, length, settings.rtol)
     slots = max(settings.solver.tableau.b_sol.shape[0], STAGES)
-    unresolved = jnp.max(jnp.abs(way.fit_error)) / jnp.max(jnp.abs(problem.y))
+    unresolved = jnp.max(jnp.abs(way.fit_error)) / problem.largest_label
     return _Course(
         end=way.end,
         error=jax.tree.map(lambda off: jnp.maximum(jnp.abs(off), unresolved), way.error),
-        first=way.first,
-        last=jax.tree.map(itemgetter(-1), way.slopes),
+        slopes=jax.tree.map(lambda first, k: jnp.stack([first, k[-1]]), way.first, way.slopes),
+        rates=-jnp.stack([way.first_fit, way.fits[-1]]),
         stages=jax.tree.map(lambda slope: _in_slots(slope, slots), way.slopes),
         r=way.r,
-        first_fit=way.first_fit,
         fits=way.fits,
         noise=jnp.maximum(CROSSED, HIDDEN * unresolved),
         rate=way.rate,
     )
+
+
+def _both(start: Parts, end: Parts) -> Parts:
+    """The two stacked."""
+    return jax.tree.map(lambda *ends: jnp.stack(ends), start, end)
 
 
 def _in_slots(stages: Float[Array, "s ..."], slots: int) -> Float[Array, "slots ..."]:
@@ -239,21 +250,21 @@ def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:
     return jnp.where(finite, jnp.max(errors) / settings.rtol, jnp.inf)
 
 
-def _stable_length(problem: Problem, settings: Settings, lane: Lane):
-    """The longest step in which the fastest fit still decays cleanly, where that matters.
+def _rate_where_it_matters(problem: Problem, settings: Settings, lane: Lane):
+    """The rate of the fastest fit where explicit steps should follow its decay; elsewhere zero.
 
     An explicit method at its stability limit keeps residuals hovering at the level of the
     tolerance. That is harmless as long as they are large; below √rtol it would drown the ratios of
     residuals on which sliding depends, and an implicit step would have to follow their decay.
     """
     r = residual(problem, lane.modes, lane.state)
-    small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * jnp.linalg.norm(problem.y)
+    small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * problem.norm_of_labels
     matters = small | (lane.counts.accepted >= lane.look - PREPARED)
 
-    def clean(_, modes: Modes, state: State):
-        return CLEAN / jnp.maximum(rate_of_fits(problem, modes, state), 1e-300)
+    def fastest(_, modes: Modes, state: State):
+        return rate_of_fits(problem, modes, state)
 
-    return once_if(matters, clean, jnp.array(jnp.inf), lane.modes, lane.state)
+    return once_if(matters & ~lane.stiff, fastest, jnp.zeros(()), lane.modes, lane.state)
 
 
 def rate_of_fits(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:

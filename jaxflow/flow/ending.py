@@ -36,9 +36,11 @@ rounding, and at positive loss where it is no more than a tenth of the tolerance
 slide there on boundaries of fitted data are ratios of rounding.
 """
 
+from functools import partial
+
 import equinox as eqx
+import jax
 import jax.numpy as jnp
-import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
@@ -98,8 +100,7 @@ class Evidence(eqx.Module):
 def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     """Bound the way that is left to the limit, from the state at one time."""
     r = residual(problem, modes, state)
-    magnitude = jnp.linalg.norm(problem.y)
-    magnitude = jnp.where(magnitude > 0, magnitude, 1.0)
+    magnitude = problem.norm_of_labels
     if modes.slide is None:
         seen = jnp.any(modes.active & (output_parts(state) != 0), axis=1)
         movement = _movement_orthogonal(problem, modes, state, seen, jnp.where(seen, r, 0.0))
@@ -107,7 +108,7 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
         seen = jnp.any(modes.active, axis=1)
         movement = _least_movement(problem, modes, state, seen)
     gap = jnp.linalg.norm(jnp.where(seen, r, 0.0))
-    rounding = 1e-14 * jnp.max(jnp.abs(problem.y))
+    rounding = 1e-14 * problem.largest_label
     force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=0))
     unit = jnp.max(problem.span.norms()) * magnitude / problem.n
     return Evidence(
@@ -134,11 +135,11 @@ def _movement_orthogonal(problem: Problem, modes: Modes, state: State, seen, r):
 def _least_movement(problem: Problem, modes: Modes, state: State, seen):
     """The bound of the smallest δ that is verified; inf if none is."""
     off = _with_what_is_hidden(problem, modes, state)
-    movement = jnp.array(jnp.inf)
-    for delta in reversed((MOVEMENT, *WIDER)):
-        way = _movement_within(problem, modes, state, seen, off, delta)
-        movement = jnp.where(way <= delta, way, movement)
-    return movement
+    deltas = jnp.array((MOVEMENT, *WIDER))
+    within = partial(_movement_within, problem, modes, state, seen, off)
+    ways = jax.vmap(within)(deltas)
+    verified = ways <= deltas
+    return jnp.where(jnp.any(verified), ways[jnp.argmax(verified)], jnp.inf)
 
 
 def _with_what_is_hidden(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
@@ -153,7 +154,7 @@ def _with_what_is_hidden(problem: Problem, modes: Modes, state: State) -> Float[
     return r + HIDDEN * (jnp.abs(problem.y) + terms)
 
 
-def _movement_within(problem: Problem, modes: Modes, state: State, seen, off, delta: float):
+def _movement_within(problem: Problem, modes: Modes, state: State, seen, off, delta):
     """How far everything moves at most if it is by no more than δ; inf where no bound holds."""
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
     away = jnp.abs(u) > delta
@@ -161,18 +162,16 @@ def _movement_within(problem: Problem, modes: Modes, state: State, seen, off, de
     whole = tangent_kernel(problem, modes, state, steady)
     lost = _growth_of_mass(state, steady, delta) * operator_norm**2
     kernel = _kernel_of_output_weights(problem, modes, state, away, delta)
-
-    def rate(data):
-        return jnp.maximum(_least_eigenvalue(whole, data) - lost, _least_eigenvalue(kernel, data))
-
     small = _smaller_ones(jnp.diag(kernel), seen)
-    mu, mu_large, mu_small = rate(seen), rate(seen & ~small), _least_eigenvalue(kernel, small)
+    groups = jnp.stack([seen, seen & ~small, small])
+    least = jax.vmap(_least_eigenvalue, (None, 0))
+    by_weights = least(kernel, groups)
+    mu, mu_large, _ = jnp.maximum(least(whole, groups) - lost, by_weights)
+    mu_small = by_weights[2]
     sees = jnp.any((modes.active | ~away) & small[:, None], axis=0)
     mass = jnp.sum(jnp.where(sees, jnp.exp(2 * (log_norms(state) + delta)), 0.0))
     coupling = mass * operator_norm**2
-    r, r_large, r_small = (
-        jnp.linalg.norm(jnp.where(data, off, 0.0)) for data in (seen, seen & ~small, small)
-    )
+    r, r_large, r_small = jnp.linalg.norm(jnp.where(groups, off, 0.0), axis=1)
     together = jnp.where(mu > 0, r / mu, jnp.inf)
     apart = _of_two_scales(r_large, r_small, mu_large, mu_small, coupling)
     way = operator_norm * jnp.minimum(together, apart)
@@ -195,10 +194,10 @@ def _smaller_ones(sizes: Float[Array, " n"], seen: Bool[Array, " n"]) -> Bool[Ar
     return seen & (logs <= order[jnp.argmax(gaps)])
 
 
-def _growth_of_mass(state: State, steady, delta: float) -> Float[Array, ""]:
+def _growth_of_mass(state: State, steady, delta) -> Float[Array, ""]:
     """Σ_j ‖z_j‖² ((e^δ (1 + δ))² − 1): times ‖X‖²_op the most that movements take from K_J."""
     size = jnp.sum(jnp.where(steady, jnp.exp(2 * log_norms(state)), 0.0))
-    return np.expm1(2 * (delta + np.log1p(delta))) * size
+    return jnp.expm1(2 * (delta + jnp.log1p(delta))) * size
 
 
 def _kernel_of_output_weights(problem: Problem, modes: Modes, state: State, away, delta):

@@ -46,7 +46,7 @@ def _without_rounding(problem: Problem, r: Float[Array, " n"]) -> Float[Array, "
     On general inputs neurons rest near boundaries on a long plateau, and the rounding of a fitted
     datum would push them to and fro.
     """
-    return jnp.where(jnp.abs(r) <= ROUNDING * jnp.max(jnp.abs(problem.y)), 0.0, r)
+    return jnp.where(jnp.abs(r) <= ROUNDING * problem.largest_label, 0.0, r)
 
 
 def log_scale_field(force: Float[Array, "q m"], state: State) -> State:
@@ -120,11 +120,11 @@ def margins_and_slopes(
     return jax.jvp(margins_at, (state, r), (velocity, rate))
 
 
-def residual_rate(
+def residual_and_rate(
     problem: Problem, modes: Modes, state: State, velocity: State
-) -> Float[Array, " n"]:
-    """dr/dt along a velocity, zero where r is nothing but rounding."""
-    return jax.jvp(lambda s: residual(problem, modes, s), (state,), (velocity,))[1]
+) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+    """r and dr/dt along a velocity, zero where r is nothing but rounding."""
+    return jax.jvp(lambda s: residual(problem, modes, s), (state,), (velocity,))
 
 
 def output_rate(

@@ -144,7 +144,7 @@ def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Lau
 
 def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
     """The launch, the settings with a horizon, and lane and record at the end."""
-    plan, settings, lane, record = at_start(network, dataset.unnamed(), settings, ts, seeking)
+    plan, settings, lane, record = at_start(network, dataset.for_programs(), settings, ts, seeking)
     return plan, settings, *integrate(plan.problem, settings, lane, ts, record)
 
 

@@ -79,8 +79,8 @@ def _closed_form_piece(problem, settings, lane: Lane, stop, seeking, flies: Bool
 
 def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
     """Whether this is the first plateau, where no datum is fitted and all outputs are small."""
-    size = jnp.max(jnp.abs(problem.y))
-    return jnp.all(jnp.abs(outputs(problem, lane.modes, lane.state)) <= EARLY * size)
+    h = outputs(problem, lane.modes, lane.state)
+    return jnp.all(jnp.abs(h) <= EARLY * problem.largest_label)
 
 
 def _frozen_piece(problem, settings, stop, lane: Lane) -> Lane:
@@ -175,7 +175,7 @@ def _is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
     """
     h = outputs(problem, lane.modes, lane.state)
     away = jnp.minimum(jnp.abs(problem.y - h), jnp.abs(h))
-    return jnp.all(away <= PLATEAU * jnp.max(jnp.abs(problem.y)))
+    return jnp.all(away <= PLATEAU * problem.largest_label)
 
 
 @eqx.filter_jit
@@ -211,7 +211,7 @@ def _approaches(problem, settings, lane: Lane) -> Bool[Array, ""]:
 def _approach_piece(problem, settings, lane: Lane, stop, record: Record) -> Lane:
     """To the stop, or, if the end is sought, to the fit and from there on by powers of ten."""
     r = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state))
-    size = jnp.linalg.norm(problem.y)
+    size = problem.norm_of_labels
     sought = jnp.minimum(FITTED * settings.rtol * size, 0.1 * r)
     sought = jnp.where(record.seeking & (sought > ROUNDING * size), sought, 0.0)
     left = stop - lane.t

@@ -53,7 +53,7 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
 
     `dataset` is one for all, or a stack with one for each.
     """
-    own_data, dataset = dataset.x.ndim == 3, dataset.unnamed()
+    own_data, dataset = dataset.x.ndim == 3, dataset.for_programs()
     with compiled_once(("start", *_named((networks, dataset, settings)))):
         plan, problem, horizon, carry = _start(networks, dataset, settings)
     rooms = None if own_data else _rooms(dataset, networks.exponent.shape[-1], settings)

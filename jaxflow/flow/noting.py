@@ -73,7 +73,7 @@ def _recorded(ts, lane: Lane, record: Record) -> Record:
 
 def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence:
     """Evidence, computed only where it can matter: at the end, and at small residuals or forces."""
-    size = settings.rtol * jnp.linalg.norm(problem.y)
+    size = settings.rtol * problem.norm_of_labels
     if lane.modes.slide is None:
 
         def is_small(_, modes: Modes, state: State):
@@ -84,7 +84,7 @@ def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence
     else:
         r = residual(problem, lane.modes, lane.state)
         force = driving_force(problem, lane.modes, r)
-        slow = jnp.max(jnp.abs(force)) <= settings.rtol * jnp.max(jnp.abs(problem.y))
+        slow = jnp.max(jnp.abs(force)) <= settings.rtol * problem.largest_label
         matters = slow | (jnp.linalg.norm(r) <= size)
     unknown, no = jnp.array(jnp.inf), jnp.array(False)
     none = Evidence(unknown, no, residual=unknown, force=unknown, positive=no)

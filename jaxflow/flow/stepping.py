@@ -13,7 +13,6 @@ from jaxflow.flow.attempt import (
     Attempt,
     growth,
     known_residual,
-    rate_of_fits,
     try_step,
 )
 from jaxflow.flow.branching import once_if
@@ -64,20 +63,15 @@ def attempt_step(
     met = partial(meet, problem, settings, stop)
     outcome = once_if(eventful, met, plain, lane, attempt)
     if lane.modes.slide is not None:
-        outcome = _method_for_the_next(problem, lane, attempt, outcome, good)
+        outcome = _method_for_the_next(lane, attempt, outcome, good)
     return _give_up(settings, _carried_out(problem, lane, outcome))
 
 
-def _method_for_the_next(problem: Problem, lane: Lane, attempt: Attempt, outcome: Outcome, good):
+def _method_for_the_next(lane: Lane, attempt: Attempt, outcome: Outcome, good):
     """Implicit steps where the fastest fit holds up explicit ones; back where they are short."""
     free, accepted = ~outcome.landing.on, outcome.counts.accepted
     look = good & (accepted >= lane.look) & ~lane.stiff & free
-
-    def held_up(_, lane: Lane):
-        rate = rate_of_fits(problem, lane.modes, lane.state)
-        return rate * attempt.length >= STABLE
-
-    leaps = once_if(look, held_up, jnp.array(False), lane)
+    leaps = look & (attempt.rate * attempt.length >= STABLE)
     short = lane.stiff & free & (outcome.step * attempt.rate < WORTH)
     step = jnp.where(leaps, LEAP * outcome.step, outcome.step)
     step = jnp.where(short, jnp.minimum(step, CLEAN / jnp.maximum(attempt.rate, 1e-300)), step)

@@ -184,8 +184,7 @@ def _held(found: Settlement, across: Float[Array, "s q"]) -> Bool[Array, " s"]:
 
 def _untouched(across, boundaries: Boundaries, acting: Bool[Array, " n"]) -> Bool[Array, " s"]:
     """Which vectors, after projection, are orthogonal to every input that acts on the neuron."""
-    opposite = jnp.zeros_like(acting).at[boundaries.leader].max(boundaries.ratio < 0)
-    acting = acting | opposite
+    acting = acting | boundaries.has_opposite
     unit = boundaries.rows / jnp.linalg.norm(boundaries.rows, axis=1)[:, None]
     products = jnp.abs(across @ unit.T) * acting
     return jnp.max(products, axis=1) <= IN_SPAN

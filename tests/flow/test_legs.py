@@ -80,7 +80,8 @@ def test_no_leg_changes_a_type_so_that_none_is_compiled_twice(orthogonal):
     data = jaxflow.datasets.random_orthogonal(jax.random.key(1), 4, 6)
     data = data if orthogonal else jaxflow.datasets.gaussian_teacher(jax.random.key(2), 4, 3, 2)
     start = jaxflow.init.balanced(jax.random.key(3), 8, data.dim, scale=1e-3)
-    settings, ts = settings_of(1e-11, 300.0, 1000, None, 100), jnp.linspace(0.0, 60.0, 7)
+    settings = settings_of(1e-11, 300.0, 100_000, None, 20_000)  # as above: the same programs
+    ts, data = jnp.linspace(0.0, 60.0, GRID), data.for_programs()
     plan, settings, *carry = at_start(start, data, settings, ts, jnp.array(False))
 
     def types(carry):

@@ -17,6 +17,7 @@ from jaxflow.flow.status import Status
 DATA = jaxflow.datasets.random_orthogonal(jax.random.key(4), 6, 8)
 KEYS = jax.random.split(jax.random.key(5), 7)
 WIDTH = 40
+LEFT_OUT = (1, 4, 5)
 ROOMS = rooms_for_sides(np.asarray(DATA.y), WIDTH)
 
 
@@ -118,18 +119,18 @@ def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
     whole = jaxflow.ensemble(DATA, KEYS, width=WIDTH, scale=1e-8)
     part = lockstep._part
 
-    def two_left_out(problem, carry, rooms):
+    def some_left_out(problem, carry, rooms):
         apart, sides, carries = part(problem, carry, rooms)
-        out = jnp.isin(jnp.arange(len(KEYS)), jnp.array([1, 5]))
+        out = jnp.isin(jnp.arange(len(KEYS)), jnp.array(LEFT_OUT))
         waiting = [
             (replace(own[0], status=jnp.where(out, int(Status.moving), own[0].status)), own[1])
             for own in carries
         ]
         return apart & ~out, sides, waiting
 
-    monkeypatch.setattr(lockstep, "_part", two_left_out)
+    monkeypatch.setattr(lockstep, "_part", some_left_out)
     monkeypatch.setattr(lockstep, "FEW", 1.0)
-    monkeypatch.setattr(lockstep, "LEAST", 2)
+    monkeypatch.setattr(lockstep, "LEAST", len(LEFT_OUT))
     flown = []
     leg = lockstep._leg
 
@@ -139,10 +140,10 @@ def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
 
     monkeypatch.setattr(lockstep, "_leg", noted)
     some = jaxflow.ensemble(DATA, KEYS, width=WIDTH, scale=1e-8)
-    assert {runs for own_data, runs in flown if not own_data} == {2}
+    assert {runs for own_data, runs in flown if not own_data} == {len(LEFT_OUT)}
     assert np.array_equal(some.code, whole.code) and np.array_equal(some.events, whole.events)
     assert np.allclose(some.variation_norm, whole.variation_norm, rtol=1e-10)
-    others = [i for i in range(len(KEYS)) if i not in (1, 5)]
+    others = [i for i in range(len(KEYS)) if i not in LEFT_OUT]
     assert np.array_equal(
         some.variation_norm[np.array(others)], whole.variation_norm[np.array(others)]
     )
