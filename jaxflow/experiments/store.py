@@ -1,6 +1,5 @@
 """The result file: labelled arrays as netCDF, with all settings and versions in its attributes."""
 
-from importlib.metadata import version
 from pathlib import Path
 
 import xarray as xr
@@ -9,6 +8,7 @@ from jaxflow.experiments.design import RUN
 from jaxflow.experiments.minimality import TOLERANCE, Minimality
 from jaxflow.experiments.verdict import FIRST_ORDER, NEAR_TIE, SECOND_ORDER, Finding, Verdict
 from jaxflow.flow.status import Status
+from jaxflow.versions import versions_of
 
 ENDS = "ends"
 """Group of the runs on inputs that are not orthogonal."""
@@ -54,7 +54,7 @@ FLAGS = {"status": Status, "verdict": Verdict, "finding": Finding, "minimality":
 
 def described(runs: xr.Dataset, settings: dict) -> xr.Dataset:
     """The same arrays with a meaning for each, the settings, and the versions that made them."""
-    versions = {f"version_{name}": version(name) for name in PACKAGES}
+    versions = {f"version_{name}": text for name, text in versions_of(PACKAGES).items()}
     rules = {"near_tie": NEAR_TIE, "first_order": FIRST_ORDER, "second_order": SECOND_ORDER}
     rules["minimal_within"] = TOLERANCE
     runs = runs.assign_attrs(title="jaxflow verify", **settings, **rules, **versions)

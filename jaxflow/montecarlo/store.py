@@ -13,7 +13,6 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +23,7 @@ from jaxflow.montecarlo.plan import Plan, Stretch
 from jaxflow.montecarlo.quantities import kept
 from jaxflow.montecarlo.spec import Spec, differences, spec_of
 from jaxflow.montecarlo.work import Values
+from jaxflow.versions import versions_of
 
 try:
     import fcntl
@@ -203,7 +203,7 @@ class Store:
 @cache
 def versions() -> dict[str, str]:
     """Versions of the packages that decide the results."""
-    return {name: version(name) for name in PACKAGES}
+    return versions_of(PACKAGES)
 
 
 def _is_empty_folder(path: Path) -> bool:
