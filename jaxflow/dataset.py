@@ -36,6 +36,7 @@ class Dataset(eqx.Module):
         is_orthogonal: whether the inputs are orthogonal.
         is_distinct: whether it is known that no input is a multiple of another one; only
             `for_programs` looks.
+        is_labelled: whether it is known that some label is not zero; likewise.
 
     Raises:
         ValueError: wrong shapes, empty, non-numeric, float32, NaN or infinite data, zero rows,
@@ -46,12 +47,13 @@ class Dataset(eqx.Module):
     y: Float[Array, " n"]
     is_orthogonal: bool = eqx.field(static=True)
     is_distinct: bool = eqx.field(static=True)
+    is_labelled: bool = eqx.field(static=True)
     name: str = eqx.field(static=True)
 
     def __init__(self, x, y, name: str = ANY):
         self.x = float64_array("x", x, ("n", "d"))
         self.y = float64_array("y", y, (self.x.shape[0],))
-        self.name, self.is_distinct = name, False
+        self.name, self.is_distinct, self.is_labelled = name, False, False
         if is_traced(self.x):
             self.is_orthogonal = False
         else:
@@ -72,12 +74,16 @@ class Dataset(eqx.Module):
         """The same data, or stack of data, as compiled programs know them.
 
         Without a name, as they are compiled for every one; and it is looked whether inputs are
-        multiples of each other, since programs for data without such are shorter.
+        multiples of each other, and whether all labels are zero, since programs for data without
+        such are shorter. Of a stack nothing is known, so that its programs do not depend on who is
+        in it; traced data keep what was known before.
         """
-        other, general = copy(self), not (self.is_orthogonal or is_traced(self.x))
-        distinct = general and worst_cosine(self.x) <= DISTINCT_COSINE
+        other = copy(self)
         object.__setattr__(other, "name", ANY)
-        object.__setattr__(other, "is_distinct", distinct)
+        if not (is_traced(self.x) or is_traced(self.y)) and self.x.ndim == 2:
+            distinct = not self.is_orthogonal and worst_cosine(self.x) <= DISTINCT_COSINE
+            object.__setattr__(other, "is_distinct", distinct)
+            object.__setattr__(other, "is_labelled", bool(np.any(np.asarray(self.y) != 0)))
         return other
 
     def __repr__(self) -> str:
@@ -85,7 +91,7 @@ class Dataset(eqx.Module):
         return f"Dataset({self.name}: {self.n} {kind} inputs in dimension {self.dim})"
 
 
-def worst_cosine(x: Float[Array, "... n d"]) -> float:
+def worst_cosine(x: Float[Array, "n d"]) -> float:
     """Largest absolute cosine between two different inputs, max_{k≠l} |⟨x_k, x_l⟩|/(‖x_k‖‖x_l‖)."""
     rows = np.asarray(x)
     rows = rows / np.max(np.abs(rows), axis=-1, keepdims=True)

@@ -4,7 +4,8 @@ In jaxlib 0.10.2, the newest for Python 3.11, the factorisation of a large batch
 shares of it to XLA's pool of threads and waits for them in a thread of that pool. Programs that run
 at the same time, as the batches of an ensemble do, can so hold all threads and wait for each other
 for ever. (In 0.12.0 one thread does it all.) One matrix alone needs no other thread, and the loop
-takes no more of a processor's time. On an accelerator a batch stays a batch.
+takes no more of a processor's time. Where JAX's default device is an accelerator, a batch stays a
+batch.
 """
 
 from collections.abc import Callable

@@ -72,7 +72,18 @@ def test_programs_know_data_without_a_name_and_whether_they_are_distinct():
     assert not opposite.for_programs().is_distinct
     both = jax.tree.map(lambda *leaves: jnp.stack(leaves), five, opposite_of(five))
     assert not both.for_programs().is_distinct
-    assert jax.jit(lambda data: data.for_programs().is_distinct)(five) == jnp.array(False)
+    two = jax.tree.map(lambda leaf: jnp.stack([leaf, leaf]), five)
+    assert not two.for_programs().is_distinct  # whoever is in a stack
+    found = jax.jit(lambda data: data.for_programs().is_distinct)
+    assert not found(five) and found(five.for_programs())
+
+
+def test_programs_know_whether_there_are_labels():
+    five = jaxflow.datasets.five_points()
+    assert five.for_programs().is_labelled
+    assert not jaxflow.Dataset(five.x, 0 * five.y).for_programs().is_labelled
+    found = jax.jit(lambda data: data.for_programs().is_labelled)
+    assert not found(five) and found(five.for_programs())
 
 
 def opposite_of(data):

@@ -138,7 +138,7 @@ def margins(
         return jnp.where(modes.active, hidden_parts(state), FAR)
     slide, lines = modes.slide, problem.boundaries
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
-    unit = slide.side / problem.largest_label
+    unit = slide.side / problem.largest_label(state)
     b = slide.dual.coefficients(fixed_force(problem, slide, r))
     fixed = slide.resting | ~lines.is_leader[:, None]
     off = jnp.where(fixed, FAR, jnp.where(modes.active, u, -u))

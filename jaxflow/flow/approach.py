@@ -49,7 +49,7 @@ def approach_bound(
     def bound(_, modes: Modes, state: State):
         return _bound(problem, modes, state)
 
-    small = r <= jnp.sqrt(tolerance) * problem.norm_of_labels
+    small = r <= jnp.sqrt(tolerance) * problem.norm_of_labels(state)
     return once_if(small, bound, jnp.array(jnp.inf), modes, state)
 
 

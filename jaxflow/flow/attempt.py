@@ -186,7 +186,7 @@ def known_residual(problem: Problem, lane: Lane) -> Float[Array, " n"]:
     leaves of y − h, and their ratios tell how neurons slide.
     """
     direct = residual(problem, lane.modes, lane.state)
-    agrees = jnp.abs(direct - lane.r) <= AGREEING * problem.largest_label
+    agrees = jnp.abs(direct - lane.r) <= AGREEING * problem.largest_label(lane.state)
     return jnp.where(lane.stiff & agrees, lane.r, direct)
 
 
@@ -220,7 +220,7 @@ def _implicit(
     """The way by collocation."""
     way = collocation_step(problem, modes, Parts.of(state), r, length, settings.rtol)
     slots = max(settings.solver.tableau.b_sol.shape[0], STAGES)
-    unresolved = jnp.max(jnp.abs(way.fit_error)) / problem.largest_label
+    unresolved = jnp.max(jnp.abs(way.fit_error)) / problem.largest_label(state)
     return _Course(
         end=way.end,
         error=jax.tree.map(lambda off: jnp.maximum(jnp.abs(off), unresolved), way.error),
@@ -258,7 +258,7 @@ def _rate_where_it_matters(problem: Problem, settings: Settings, lane: Lane):
     residuals on which sliding depends, and an implicit step would have to follow their decay.
     """
     r = residual(problem, lane.modes, lane.state)
-    small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * problem.norm_of_labels
+    small = jnp.linalg.norm(r) <= jnp.sqrt(settings.rtol) * problem.norm_of_labels(lane.state)
     matters = small | (lane.counts.accepted >= lane.look - PREPARED)
 
     def fastest(_, modes: Modes, state: State):

@@ -100,7 +100,7 @@ class Evidence(eqx.Module):
 def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
     """Bound the way that is left to the limit, from the state at one time."""
     r = residual(problem, modes, state)
-    magnitude = problem.norm_of_labels
+    magnitude = problem.norm_of_labels(state)
     if modes.slide is None:
         seen = jnp.any(modes.active & (output_parts(state) != 0), axis=1)
         movement = _movement_orthogonal(problem, modes, state, seen, jnp.where(seen, r, 0.0))
@@ -108,7 +108,7 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
         seen = jnp.any(modes.active, axis=1)
         movement = _least_movement(problem, modes, state, seen)
     gap = jnp.linalg.norm(jnp.where(seen, r, 0.0))
-    rounding = 1e-14 * problem.largest_label
+    rounding = 1e-14 * problem.largest_label(state)
     force = jnp.max(jnp.linalg.norm(driving_force(problem, modes, r), axis=0))
     unit = jnp.max(problem.span.norms()) * magnitude / problem.n
     return Evidence(

@@ -31,7 +31,7 @@ def outputs(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
 def residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
     """r_k = y_k − h(x_k), cleaned of rounding on general inputs."""
     r = problem.y - outputs(problem, modes, state)
-    return r if modes.slide is None else _without_rounding(problem, r)
+    return r if modes.slide is None else _without_rounding(problem, state, r)
 
 
 def seen_residual(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
@@ -40,13 +40,13 @@ def seen_residual(problem: Problem, modes: Modes, state: State) -> Float[Array, 
     return jnp.where(seen, residual(problem, modes, state), 0.0)
 
 
-def _without_rounding(problem: Problem, r: Float[Array, " n"]) -> Float[Array, " n"]:
+def _without_rounding(problem: Problem, state: State, r: Float[Array, " n"]):
     """Residuals, zero where they are nothing but rounding.
 
     On general inputs neurons rest near boundaries on a long plateau, and the rounding of a fitted
     datum would push them to and fro.
     """
-    return jnp.where(jnp.abs(r) <= ROUNDING * problem.largest_label, 0.0, r)
+    return jnp.where(jnp.abs(r) <= ROUNDING * problem.largest_label(state), 0.0, r)
 
 
 def log_scale_field(force: Float[Array, "q m"], state: State) -> State:
@@ -91,7 +91,8 @@ def _general_field(problem: Problem, modes: Modes) -> Callable[[Parts], Parts]:
     def field(z: Parts) -> Parts:
         u = jnp.where(active, problem.span.rows @ z.omega, 0.0)
         outputs = u @ (jnp.exp(2 * z.rho) * z.eta)
-        force = sliding_force(problem, modes.slide, _without_rounding(problem, problem.y - outputs))
+        r = _without_rounding(problem, z.state, problem.y - outputs)
+        force = sliding_force(problem, modes.slide, r)
         return slope_of_parts(z, force)[0]
 
     return field

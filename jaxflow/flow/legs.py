@@ -80,7 +80,7 @@ def _closed_form_piece(problem, settings, lane: Lane, stop, seeking, flies: Bool
 def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
     """Whether this is the first plateau, where no datum is fitted and all outputs are small."""
     h = outputs(problem, lane.modes, lane.state)
-    return jnp.all(jnp.abs(h) <= EARLY * problem.largest_label)
+    return jnp.all(jnp.abs(h) <= EARLY * problem.largest_label(lane.state))
 
 
 def _frozen_piece(problem, settings, stop, lane: Lane) -> Lane:
@@ -175,7 +175,7 @@ def _is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
     """
     h = outputs(problem, lane.modes, lane.state)
     away = jnp.minimum(jnp.abs(problem.y - h), jnp.abs(h))
-    return jnp.all(away <= PLATEAU * problem.largest_label)
+    return jnp.all(away <= PLATEAU * problem.largest_label(lane.state))
 
 
 @eqx.filter_jit
@@ -211,7 +211,7 @@ def _approaches(problem, settings, lane: Lane) -> Bool[Array, ""]:
 def _approach_piece(problem, settings, lane: Lane, stop, record: Record) -> Lane:
     """To the stop, or, if the end is sought, to the fit and from there on by powers of ten."""
     r = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state))
-    size = problem.norm_of_labels
+    size = problem.norm_of_labels(lane.state)
     sought = jnp.minimum(FITTED * settings.rtol * size, 0.1 * r)
     sought = jnp.where(record.seeking & (sought > ROUNDING * size), sought, 0.0)
     left = stop - lane.t

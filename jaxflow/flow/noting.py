@@ -73,10 +73,10 @@ def _recorded(ts, lane: Lane, record: Record) -> Record:
 
 def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence:
     """Evidence, computed only where it can matter: at the end, and at small residuals or forces."""
-    size = settings.rtol * problem.norm_of_labels
     if lane.modes.slide is None:
 
         def is_small(_, modes: Modes, state: State):
+            size = settings.rtol * problem.norm_of_labels(state)
             return jnp.linalg.norm(seen_residual(problem, modes, state)) <= size
 
         ask = jnp.asarray(ends)
@@ -84,8 +84,8 @@ def _evidence_when_needed(problem, settings, lane: Lane, over, ends) -> Evidence
     else:
         r = residual(problem, lane.modes, lane.state)
         force = driving_force(problem, lane.modes, r)
-        slow = jnp.max(jnp.abs(force)) <= settings.rtol * problem.largest_label
-        matters = slow | (jnp.linalg.norm(r) <= size)
+        slow = jnp.max(jnp.abs(force)) <= settings.rtol * problem.largest_label(lane.state)
+        matters = slow | (jnp.linalg.norm(r) <= settings.rtol * problem.norm_of_labels(lane.state))
     unknown, no = jnp.array(jnp.inf), jnp.array(False)
     none = Evidence(unknown, no, residual=unknown, force=unknown, positive=no)
 

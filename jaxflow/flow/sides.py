@@ -120,7 +120,8 @@ def side_of(problem: Problem, lane: Lane, room: Room, sign: float, apart) -> Sid
         balance=Balance(kappa, jnp.where(chosen, lane.balance.rho[neurons], least)),
         status=jnp.where(apart, lane.status, Status.moving),
     )
-    here = Problem(Span(span.basis[data], rows, True), jnp.where(real, problem.y[data], 0.0), None)
+    y = jnp.where(real, problem.y[data], 0.0)
+    here = Problem(Span(span.basis[data], rows, True), y, None, problem.labelled)
     return Side(here, part, data, neurons, real, chosen)
 
 

@@ -44,7 +44,7 @@ def integrator(devices: int | None = None) -> Integrate:
 def over_devices(devices: Sequence[jax.Device]) -> Integrate:
     """`run_all` with every batch of runs on a device of its own.
 
-    The results are those of `run_all`: a device runs the same program on the same number of runs.
+    The results are those of `run_all`: a device does the same with the same number of runs.
     """
 
     def integrate(
@@ -56,6 +56,7 @@ def over_devices(devices: Sequence[jax.Device]) -> Integrate:
         progress: Callable[[int], None] | None = None,
     ) -> Ensemble:
         make_room()
+        dataset = dataset.for_programs()
         runs, own_data = networks.exponent.shape[0], dataset.x.ndim == 3
         share = min(batch, -(-runs // len(devices)))
         wave = share * len(devices)

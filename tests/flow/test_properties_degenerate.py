@@ -71,6 +71,18 @@ def test_all_labels_zero():
     assert later.loss[-1] < 1e-8 and int(later.counts.attempted) < 1500
 
 
+@pytest.mark.parametrize("x", [X, np.diag([1.0, 0.7])], ids=["general", "orthogonal"])
+def test_all_labels_zero_at_a_small_scale(x):
+    """With zero labels the flow from s(a, w) at times t/s² is s times that from (a, w), exactly."""
+    dataset, s = jaxflow.Dataset(x, np.zeros(len(x))), 2.0**-30
+    large = jaxflow.gradient_flow(jaxflow.ReluNetwork(W, A), dataset, 1e3 * TIMES)
+    small = jaxflow.gradient_flow(jaxflow.ReluNetwork(s * W, s * A), dataset, 1e3 * TIMES / s**2)
+    size = np.max(np.abs(large.w), axis=(1, 2))
+    assert np.all(np.max(np.abs(small.w / s - large.w), axis=(1, 2)) <= 1e-9 * size)
+    assert np.array_equal(small.modes, large.modes)
+    assert np.max(np.abs(large.w[-1] - large.w[0])) > 0.05
+
+
 def test_a_zero_neuron_stays_zero():
     """w = 0 and a = 0 is at rest, exactly."""
     run = flown(
