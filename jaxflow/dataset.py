@@ -94,10 +94,11 @@ class Dataset(eqx.Module):
 def worst_cosine(x: Float[Array, "n d"]) -> float:
     """Largest absolute cosine between two different inputs, max_{k≠l} |⟨x_k, x_l⟩|/(‖x_k‖‖x_l‖)."""
     rows = np.asarray(x)
-    rows = rows / np.max(np.abs(rows), axis=-1, keepdims=True)
-    unit = rows / np.linalg.norm(rows, axis=-1, keepdims=True)
-    cosines = np.abs(unit @ np.swapaxes(unit, -1, -2))
-    return float(np.max(np.where(np.eye(rows.shape[-2], dtype=bool), 0.0, cosines)))
+    rows = rows / np.max(np.abs(rows), axis=1, keepdims=True)
+    unit = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    cosines = np.abs(unit @ unit.T)
+    np.fill_diagonal(cosines, 0.0)
+    return float(cosines.max())
 
 
 def require_orthogonal(dataset: Dataset, purpose: str) -> None:

@@ -3,7 +3,7 @@
 In jaxlib 0.10.2, the newest for Python 3.11, the factorisation of a large batch of matrices hands
 shares of it to XLA's pool of threads and waits for them in a thread of that pool. Programs that run
 at the same time, as the batches of an ensemble do, can so hold all threads and wait for each other
-for ever. (In 0.12.0 one thread does it all.) One matrix alone needs no other thread, and the loop
+for ever. (With 0.12.0 that was not seen.) One matrix alone needs no other thread, and the loop
 takes no more of a processor's time. Where JAX's default device is an accelerator, a batch stays a
 batch.
 """
@@ -38,7 +38,9 @@ def eigenvalues(matrix: Float[Array, "n n"]) -> Float[Array, " n"]:
 
 
 @_one_by_one
-def eigenvalues_and_axes(matrix: Float[Array, "n n"]) -> tuple[Float[Array, " n"], Array]:
+def eigenvalues_and_axes(
+    matrix: Float[Array, "n n"],
+) -> tuple[Float[Array, " n"], Float[Array, "n n"]]:
     """Eigenvalues of a symmetric matrix, in ascending order, and eigenvectors as columns."""
     return tuple(jnp.linalg.eigh(matrix))
 
@@ -50,6 +52,8 @@ def largest_singular_value(matrix: Float[Array, "n d"]) -> Float[Array, ""]:
 
 
 @_one_by_one
-def orthonormal_basis(matrix: Float[Array, "d n"]) -> tuple[Array, Array]:
+def orthonormal_basis(
+    matrix: Float[Array, "d n"],
+) -> tuple[Float[Array, "d q"], Float[Array, "q n"]]:
     """Q and R with X = Q R, Q of orthonormal columns, R upper triangular."""
     return tuple(jnp.linalg.qr(matrix))

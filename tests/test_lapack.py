@@ -47,7 +47,7 @@ def test_no_batch_of_an_ensemble_goes_to_lapack(family):
     lowered = jax.jit(integrate_batch).lower(networks, data, settings).as_text()
     batches = batches_of_lapack(lowered)
     assert "lapack_dsyevd_ffi" in batches
-    assert all(batch == set(((),)) for batch in batches.values()), batches
+    assert all(batch == {()} for batch in batches.values()), batches
 
 
 def test_the_reader_of_programs_sees_a_batch():

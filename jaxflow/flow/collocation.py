@@ -26,6 +26,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 from numpy.polynomial import Legendre, legendre
+from scipy.linalg import cdf2rdf
 
 from jaxflow.flow.activation import Modes, sliding_force
 from jaxflow.flow.coordinates import Parts
@@ -69,21 +70,13 @@ MATRIX = np.stack(_integrals(2 * POINTS - 1), axis=1) @ COEFFICIENTS / 2
 """a_il: the integral up to c_i of the polynomial that is one at c_l and zero at the others."""
 
 
-def _blocks(matrix) -> tuple:
-    """A real matrix T, its inverse, the eigenvalues μ of A, and for each row of T its partner.
-
-    Columns of T are real and imaginary parts of eigenvectors, and (T⁻¹AT c)_i is
-    Re μ_i c_i − Im μ_i c_partner(i); the row of a real eigenvalue is its own partner.
-    """
-    values, vectors = np.linalg.eig(matrix)
-    order = np.lexsort((values.imag, values.real, np.abs(values.imag)))
-    values, vectors = values[order], vectors[:, order]
-    partner = np.array([np.argmin(np.abs(values - value.conj())) for value in values])
-    columns = np.where(values.imag >= 0, vectors.real, vectors.imag)
-    return columns, np.linalg.inv(columns), values, partner
-
-
-OUT_OF_BLOCKS, INTO_BLOCKS, BLOCKS, PARTNER = _blocks(MATRIX)
+BLOCKS, OUT_OF_BLOCKS = cdf2rdf(*np.linalg.eig(MATRIX))
+"""T⁻¹AT and T, real: its blocks are [[Re μ, Im μ], [−Im μ, Re μ]] for pairs of eigenvalues of A."""
+INTO_BLOCKS = np.linalg.inv(OUT_OF_BLOCKS)
+REAL = np.diag(BLOCKS)[:, None]
+ACROSS = BLOCKS - np.diag(np.diag(BLOCKS))
+IMAGINARY = np.linalg.norm(ACROSS, axis=1)[:, None]
+"""|Im μ|, zero for the real eigenvalue."""
 
 
 class CollocationStep(eqx.Module):
@@ -170,9 +163,9 @@ class _Linear:
     def solved(self, right: Float[Array, "s n"]) -> Float[Array, "s n"]:
         """The residuals r_i with r_i + h Σ_l a_il K_0 r_l/n = `right`_i."""
         parts = INTO_BLOCKS @ (right @ self.axes)
-        real = 1 + self.reach * BLOCKS.real[:, None]
-        ratio = self.reach * BLOCKS.imag[:, None] / real
-        parts = (parts + ratio * parts[PARTNER]) / (real * (1 + ratio**2))
+        real = 1 + self.reach * REAL
+        share = self.reach / real
+        parts = (parts - share * (ACROSS @ parts)) / (real * (1 + (share * IMAGINARY) ** 2))
         return OUT_OF_BLOCKS @ parts @ self.axes.T
 
 
