@@ -1,5 +1,7 @@
 """Named data sets of the literature and random families."""
 
+from functools import partial
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -193,6 +195,7 @@ def _haar_frame(key: Array, n: int, d: int):
     return (q * jnp.sign(jnp.diagonal(r))).T
 
 
+@partial(jax.jit, static_argnums=1)
 def _signs(key: Array, n: int):
     """Random signs, drawn again until both occur when n ≥ 2."""
 
