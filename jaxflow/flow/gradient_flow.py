@@ -223,7 +223,7 @@ def settings_of(rtol, horizon, max_steps, solver=None, max_events=0, closed_form
     return Settings(
         rtol=_tolerance(rtol),
         horizon=jnp.asarray(jnp.inf if horizon is None else _horizon(horizon)),
-        max_steps=positive_integer("max_steps", max_steps),
+        max_steps=_steps(max_steps),
         max_events=max_events and positive_integer("max_events", max_events),
         solver=_solver(solver),
         closed_form=closed_form,
@@ -241,6 +241,12 @@ def _tolerance(rtol):
             f"rtol: got {rtol!r}, wanted between {SMALLEST_RTOL:g} (rounding) and 0.01"
         )
     return jnp.asarray(value)
+
+
+def _steps(max_steps):
+    if is_traced(max_steps):
+        return eqx.error_if(max_steps, max_steps < 1, "max_steps: wanted at least 1")
+    return jnp.asarray(positive_integer("max_steps", max_steps))
 
 
 def _horizon(horizon):

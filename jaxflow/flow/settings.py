@@ -4,7 +4,7 @@ import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 from jax.sharding import Mesh
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 DEFAULT_RTOL = 1e-11
 SMALLEST_RTOL = 1e-14
@@ -22,8 +22,8 @@ class Settings(eqx.Module):
         rtol: error allowed per step in the log norm and direction of every neuron. A datum counts
             as fitted when |r_k| ≤ rtol |y_k|: an explicit method hovers at about that level.
         horizon: last time, in units of the flow's own time.
-        max_events: room for changes of activation on general inputs; 0 only counts them.
         max_steps: number of attempted steps after which the run gives up.
+        max_events: room for changes of activation on general inputs; 0 only counts them.
         solver: a diffrax explicit Runge-Kutta method with an error estimate.
         closed_form: whether to use closed forms where their error bounds allow them.
         mesh: the devices over which the neurons are shared out, see `jaxflow.sharing`.
@@ -31,8 +31,8 @@ class Settings(eqx.Module):
 
     rtol: Float[Array, ""]
     horizon: Float[Array, ""]
+    max_steps: Int[Array, ""]
     max_events: int = eqx.field(static=True, default=0)
-    max_steps: int = eqx.field(static=True, default=100_000)
     solver: diffrax.AbstractERK = eqx.field(default_factory=diffrax.Dopri8)
     closed_form: bool = eqx.field(static=True, default=True)
     mesh: Mesh | None = eqx.field(static=True, default=None)
