@@ -14,6 +14,7 @@ FLOORS = [
     {"validation", "scales"},
     {"dataset"},
     {"network"},
+    {"compilation"},
     {"modes", "init", "datasets", "sharing"},
     {"flow", "descent", "theory", "minnorm"},
     {"montecarlo"},

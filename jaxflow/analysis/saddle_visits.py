@@ -15,6 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
+from jaxflow.compilation import pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import gradient_flow
 from jaxflow.flow.settings import DEFAULT_RTOL
@@ -110,7 +111,7 @@ def _save_times(process: JumpProcess, slowest, log_scale) -> Float[np.ndarray, "
     return np.concatenate([middles, births[-1] + 60 / slowest + later])
 
 
-@eqx.filter_jit
+@program(pairs_in_batch)
 def _fly(networks, datasets, ts, rtol):
     def one(network, dataset, times):
         run = gradient_flow(network, dataset, times, rtol=rtol)

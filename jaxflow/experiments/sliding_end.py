@@ -4,6 +4,7 @@ import equinox as eqx
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.compilation import program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly
@@ -32,7 +33,7 @@ class SlidingEnd(eqx.Module):
     sliding: Float[Array, ""]
 
 
-@eqx.filter_jit
+@program(lambda network, dataset, settings: network.width * dataset.n)
 def sliding_end(network: ReluNetwork, dataset: Dataset, settings: Settings) -> SlidingEnd:
     """Integrate one run to its end, by one compiled program for each shape.
 

@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Int
 
+from jaxflow.compilation import program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.coordinates import log_norms
 from jaxflow.flow.ending import Evidence, evidence
@@ -208,7 +209,7 @@ def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane
     )
 
 
-@eqx.filter_jit
+@program(lambda problem, lane, record: lane.modes.active.size)
 def _at_end(problem: Problem, lane: Lane, record: Record) -> tuple[Evidence, Int[Array, "T m n"]]:
     """The evidence there, and the modes at save times with the neurons first."""
     return evidence(problem, lane.modes, lane.state), jnp.swapaxes(record.modes, 1, 2)

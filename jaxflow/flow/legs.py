@@ -3,11 +3,11 @@
 from dataclasses import replace
 from functools import partial
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
+from jaxflow.compilation import program
 from jaxflow.flow.approach import approach, approach_bound
 from jaxflow.flow.branching import once_if, tree_where
 from jaxflow.flow.coordinates import restore_invariants
@@ -34,7 +34,13 @@ EARLY = 1e-6
 """Outputs this small, relative to the labels, leave all data on the first plateau."""
 
 
-@eqx.filter_jit
+def pairs_in_leg(problem, settings, ts, carry, implicit=None) -> int:
+    """Number of pairs of a neuron and a datum in a leg."""
+    lane, _ = carry
+    return lane.modes.active.size
+
+
+@program(pairs_in_leg)
 def closed_form_leg(problem, settings, ts, carry):
     """Closed forms from one stop to the next, until the bounds forbid all of them.
 
@@ -121,7 +127,7 @@ def _flown(lane: Lane, end, flight: Flight) -> Lane:
     return tree_where(end > lane.t, moved, lane)
 
 
-@eqx.filter_jit
+@program(pairs_in_leg)
 def solver_leg(problem, settings, ts, carry, implicit: Bool[Array, ""] | None = None):
     """Steps of the solver until a closed form serves for a worthwhile time.
 
@@ -178,7 +184,7 @@ def _is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
     return jnp.all(away <= PLATEAU * problem.largest_label(lane.state))
 
 
-@eqx.filter_jit
+@program(pairs_in_leg)
 def approach_leg(problem, settings, ts, carry):
     """The last approach to the limit, from one stop to the next, where its bound allows it."""
     if not has_approach(problem, settings):

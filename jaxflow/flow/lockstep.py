@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import at_start
 from jaxflow.flow.lane import Lane
@@ -140,7 +141,7 @@ def _named(given) -> tuple:
     return jax.tree.structure(given), shapes
 
 
-@eqx.filter_jit
+@program(pairs_in_batch)
 def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
     """Launches, the problem, horizons, and lanes with their records.
 
@@ -159,7 +160,12 @@ def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
     return plan, problem, horizon, carry
 
 
-@eqx.filter_jit
+def _pairs_in_leg(leg, problem, own_data, settings, horizon, carry, implicit=None) -> int:
+    n, width = carry[0].modes.active.shape[-2:]
+    return AT_ONCE * n * width
+
+
+@program(_pairs_in_leg)
 def _leg(leg, problem, own_data: bool, settings: Settings, horizon, carry, implicit=None):
     given = () if implicit is None else (implicit,)
 

@@ -5,11 +5,11 @@ from contextlib import suppress
 from threading import Lock
 from typing import Protocol
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxflow.compilation import pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import gradient_flow
 from jaxflow.flow.settings import Settings
@@ -129,7 +129,7 @@ def trajectories_of(
     return {name: np.concatenate([part[name] for part in parts])[:count] for name in parts[0]}
 
 
-@eqx.filter_jit
+@program(pairs_in_batch)
 def _along(starts, data, end_times, settings: Settings, wanted: tuple[str, ...], times: int):
     def one(network, dataset, end):
         real = jnp.isfinite(end) & (end > 0)
