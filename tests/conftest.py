@@ -1,10 +1,16 @@
-"""Shared by all tests: float64, and what keeps compilation from taking most of the time."""
+"""Shared by all tests: float64, and what keeps compilation from taking most of the time.
+
+Programs are kept on disk, for both workers and for processes started by tests; and they are all
+compiled in the quick way that `jaxflow.compilation` keeps for small ones, where jaxlib has it. (The
+usual way is that of any newer jaxlib, and of `test_compilation`.)
+"""
 
 import atexit
 import os
 import shutil
 import tempfile
 import warnings
+from importlib.metadata import version
 
 KEPT = "JAX_COMPILATION_CACHE_DIR"
 if KEPT not in os.environ:  # processes started from here, and by the tests, find it set
@@ -12,6 +18,10 @@ if KEPT not in os.environ:  # processes started from here, and by the tests, fin
     os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
     os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
     atexit.register(shutil.rmtree, os.environ[KEPT], ignore_errors=True)
+
+QUICK = "--xla_cpu_use_fusion_emitters=false"
+if tuple(map(int, version("jaxlib").split(".")[:2])) < (0, 11):  # what newer ones do not know
+    os.environ["XLA_FLAGS"] = f"{QUICK} {os.environ.get('XLA_FLAGS', '')}".strip()
 
 import jax  # noqa: E402
 import pytest  # noqa: E402

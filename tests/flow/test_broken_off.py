@@ -11,8 +11,8 @@ import jaxflow
 def run():
     """Five points with too few steps for the whole way."""
     data = jaxflow.datasets.five_points()
-    network = jaxflow.init.balanced(jax.random.key(0), 6, 2, scale=0.1, bias=True)
-    times = np.array([0.0, 1e-3, 50.0, 100.0])
+    network = jaxflow.init.balanced(jax.random.key(0), 12, 2, scale=0.1, bias=True)
+    times = np.array([0.0, 1e-3, *np.linspace(50.0, 100.0, 14)])
     return jaxflow.gradient_flow(network, data, times, max_steps=12)
 
 
@@ -22,7 +22,7 @@ def test_status_and_time(run):
 
 
 def test_times_that_were_not_reached_are_nan(run):
-    reached = np.array([True, True, False, False])
+    reached = np.array([True] * 2 + [False] * 14)
     for quantity in (run.loss, run.variation_norm, run.a.sum(1), run.w.sum((1, 2))):
         np.testing.assert_array_equal(np.isfinite(quantity), reached)
     np.testing.assert_array_equal(np.all(np.asarray(run.modes) == -1, axis=(1, 2)), ~reached)
@@ -30,7 +30,7 @@ def test_times_that_were_not_reached_are_nan(run):
 
 
 def test_summary_counts_what_was_saved(run):
-    assert "2 of 4 saved" in repr(run)
+    assert "2 of 16 saved" in repr(run)
     assert f"to {float(run.loss[1]):.6g}" in repr(run)
 
 
