@@ -87,7 +87,7 @@ def test_no_step_is_taken_until_outputs_are_of_the_order_of_1e_7(scale, time):
     """Several pieces with feedback: outputs grow by more on the way than one of them resolves."""
     data = jaxflow.datasets.random_orthogonal(jax.random.key(0), 10, 20)
     network = jaxflow.init.balanced(jax.random.key(3), 100, 20, scale=scale)
-    times = np.linspace(0, time, 9)
+    times = np.array([0.0, time])
     run = jaxflow.gradient_flow(network, data, times)
     plain = jaxflow.gradient_flow(network, data, times, closed_form=False, rtol=1e-14)
     assert int(run.counts.attempted) == 0 and int(plain.counts.frozen) == 0
