@@ -6,6 +6,7 @@ usual way is that of any newer jaxlib, and of `test_compilation`.)
 """
 
 import atexit
+import gc
 import os
 import shutil
 import tempfile
@@ -29,6 +30,7 @@ import pytest  # noqa: E402
 from jaxflow.programs import make_room  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
+gc.set_threshold(50_000, 20, 100)  # programs that are kept have millions of objects to go through
 
 
 @pytest.fixture(autouse=True)
