@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import pytest
 
+import jaxflow
 from jaxflow import compilation
 
 BOTH_WAYS = """
@@ -67,6 +68,15 @@ def test_the_quick_way_is_for_few_pairs_of_versions_that_have_it(used, monkeypat
 def test_within_another_program_it_is_a_part_of_that():
     assert jnp.array_equal(jax.jit(lambda x: doubled(x) + 1)(jnp.ones(3)), jnp.full(3, 3.0))
     assert jnp.array_equal(jax.vmap(doubled)(jnp.ones((2, 3))), jnp.full((2, 3), 2.0))
+
+
+@pytest.mark.parametrize("runs", [2, 5])
+def test_a_batch_counts_alike_however_many_runs_it_has(runs):
+    data, keys = jaxflow.datasets.toy(), jax.random.split(jax.random.key(0), runs)
+    networks = jax.vmap(lambda key: jaxflow.init.balanced(key, 6, 2, scale=1.0))(keys)
+    assert compilation.pairs_in_batch(networks, data) == compilation.AT_ONCE * 6 * 2
+    stack = jax.tree.map(lambda leaf: jnp.stack([leaf] * runs), data)
+    assert compilation.pairs_in_batch(networks, stack) == compilation.AT_ONCE * 6 * 2
 
 
 def test_unknown_options_are_found_out_and_not_used(monkeypatch):
