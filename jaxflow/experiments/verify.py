@@ -8,7 +8,7 @@ Source: arXiv 2206.00939, Theorem 1.
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import xarray as xr
 
@@ -86,8 +86,10 @@ def verify(
     """
     require_float64()
     design = design_of(seeds, scales)
-    settings = settings_of(rtol, None, MAX_STEPS)
-    generous = settings_of(rtol, None, MAX_STEPS_GENERAL)
+    settings, generous = (
+        replace(settings_of(rtol, None, steps), few_runs=True)
+        for steps in (MAX_STEPS, MAX_STEPS_GENERAL)
+    )
     cases = cases_of(datasets, width)
     orthogonal = [case for case in cases if case.dataset.is_orthogonal]
     others = [case for case in cases if not case.dataset.is_orthogonal]

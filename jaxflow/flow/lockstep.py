@@ -141,7 +141,11 @@ def _named(given) -> tuple:
     return jax.tree.structure(given), shapes
 
 
-@program(pairs_in_batch)
+def _pairs_at_start(networks, dataset, settings: Settings) -> int:
+    return 0 if settings.few_runs else pairs_in_batch(networks, dataset)
+
+
+@program(_pairs_at_start)
 def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
     """Launches, the problem, horizons, and lanes with their records.
 
@@ -162,7 +166,7 @@ def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
 
 def _pairs_in_leg(leg, problem, own_data, settings, horizon, carry, implicit=None) -> int:
     n, width = carry[0].modes.active.shape[-2:]
-    return AT_ONCE * n * width
+    return 0 if settings.few_runs else AT_ONCE * n * width
 
 
 @program(_pairs_in_leg)

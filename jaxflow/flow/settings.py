@@ -26,6 +26,7 @@ class Settings(eqx.Module):
         max_events: room for changes of activation on general inputs; 0 only counts them.
         solver: a diffrax explicit Runge-Kutta method with an error estimate.
         closed_form: whether to use closed forms where their error bounds allow them.
+        few_runs: whether too few are to come for anything but quickly compiled programs to pay.
         mesh: the devices over which the neurons are shared out, see `jaxflow.sharing`.
     """
 
@@ -35,6 +36,7 @@ class Settings(eqx.Module):
     max_events: int = eqx.field(static=True, default=0)
     solver: diffrax.AbstractERK = eqx.field(default_factory=diffrax.Dopri8)
     closed_form: bool = eqx.field(static=True, default=True)
+    few_runs: bool = eqx.field(static=True, default=False)
     mesh: Mesh | None = eqx.field(static=True, default=None)
 
     @property
