@@ -3,8 +3,8 @@
 XLA has had two generators of code for CPUs. The newer one, its default, sets up a compiler of its
 own for every loop, which takes some 6 ms, and a leg of a run has hundreds of loops. Its code is up
 to a quarter faster, but not where there are fewer than some 10,000 pairs of a neuron and a datum,
-and seconds of compilation saved are worth more there. Newer versions of XLA (seen: jaxlib 0.12) no
-longer have the older generator: all programs are then compiled in the same way.
+and seconds of compilation saved are worth more there. From jaxlib 0.11.1 on there is no older
+generator: all programs are then compiled in the same way.
 """
 
 from collections.abc import Callable

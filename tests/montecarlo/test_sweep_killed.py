@@ -72,7 +72,7 @@ def undisturbed(folder, spec):
 def test_failures_are_in_the_file_with_their_status(undisturbed):
     small, huge = undisturbed.sel(scale="1e-3"), undisturbed.sel(scale="1e200")
     assert small.status.isin([Status.interpolated, Status.stationary]).all()
-    assert (huge.status == Status.step_limit).sum() > 60 and (huge.status > 0).all()
+    assert (huge.status == Status.step_limit).sum() > 62 and (huge.status > 0).all()
     assert (huge.steps.values[huge.status.values == Status.step_limit] == 200).all()
     norms = small.variation_norm.where(small.status == Status.interpolated)
     assert float(norms.min()) >= np.sqrt(1.8) * (1 - 1e-10)  # the toy's minimum, 6/√20
