@@ -5,7 +5,7 @@ axis. Those that are shared out over the devices of a mesh are followed where th
 """
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -24,7 +24,15 @@ def sum_over_blocks(part: Callable, neurons, mesh: Mesh | None = None):
     """Σ over blocks of the array that `part` makes of the neurons of one of them."""
 
     def own(neurons):
-        return jnp.sum(_in_blocks(part, neurons), axis=0)
+        blocks = _Blocks.of(neurons)
+        if blocks.number == 1:
+            return part(neurons)
+        found = jax.eval_shape(part, jax.eval_shape(blocks.first, neurons))
+
+        def add(i, total):
+            return total + part(blocks.one_without_those_before(i, neurons))
+
+        return jax.lax.fori_loop(0, blocks.number, add, jnp.zeros(found.shape, found.dtype))
 
     if mesh is None:
         return own(neurons)
@@ -42,8 +50,15 @@ def block_by_block(follow: Callable, neurons: Neurons, mesh: Mesh | None = None)
     """What `follow` makes of all neurons, one block after the other."""
 
     def own(neurons):
-        count = jax.tree.leaves(neurons)[0].shape[-1]
-        return _joined(_in_blocks(follow, neurons), count)
+        blocks = _Blocks.of(neurons)
+        if blocks.number == 1:
+            return follow(neurons)
+        found = jax.eval_shape(follow, jax.eval_shape(blocks.first, neurons))
+
+        def put(i, whole):
+            return blocks.put(i, whole, follow(blocks.one(i, neurons)))
+
+        return jax.lax.fori_loop(0, blocks.number, put, blocks.room_for(found))
 
     if mesh is None:
         return own(neurons)
@@ -61,31 +76,58 @@ def _along_neurons(arrays):
     return jax.tree.map(last, arrays)
 
 
-def _in_blocks(follow: Callable, neurons):
-    """`follow` of one block of neurons after the other, results along a new first axis.
+class _Blocks(NamedTuple):
+    """How `count` neurons are divided into blocks of one size, of which the last two overlap.
 
-    The last block is filled up with zeros: neurons that see nothing and stay where they are.
     Accelerators get a single block.
     """
-    count = jax.tree.leaves(neurons)[0].shape[-1]
-    blocks = -(-count // BLOCK) if is_cpu() else 1
-    size = -(-count // blocks)
 
-    def split(leaf):
-        padding = [(0, 0)] * (leaf.ndim - 1) + [(0, blocks * size - count)]
-        parts = jnp.pad(leaf, padding).reshape(*leaf.shape[:-1], blocks, size)
-        return jnp.moveaxis(parts, -2, 0)
+    count: int
+    number: int
+    size: int
 
-    if blocks == 1:
-        return jax.tree.map(lambda leaf: leaf[None], follow(neurons))
-    return jax.lax.map(follow, jax.tree.map(split, neurons))
+    @classmethod
+    def of(cls, neurons) -> "_Blocks":
+        count = jax.tree.leaves(neurons)[0].shape[-1]
+        number = -(-count // BLOCK) if is_cpu() else 1
+        return cls(count, number, -(-count // number))
 
+    def start(self, i):
+        """Where block i starts."""
+        return jnp.minimum(i * self.size, self.count - self.size)
 
-def _joined(blocks: Neurons, count: int) -> Neurons:
-    """The results for all neurons in a row."""
+    def one(self, i, neurons: Neurons) -> Neurons:
+        """The neurons of block i."""
 
-    def row(leaf):
-        leaf = jnp.moveaxis(leaf, 0, -2)
-        return leaf.reshape(*leaf.shape[:-2], -1)[..., :count]
+        def part(leaf):
+            return jax.lax.dynamic_slice_in_dim(leaf, self.start(i), self.size, axis=-1)
 
-    return jax.tree.map(row, blocks)
+        return jax.tree.map(part, neurons)
+
+    def first(self, neurons: Neurons) -> Neurons:
+        """The neurons of the first block."""
+        return self.one(0, neurons)
+
+    def one_without_those_before(self, i, neurons: Neurons) -> Neurons:
+        """The neurons of block i, those that are in the one before replaced by zeros.
+
+        These are neurons that see nothing and stay where they are.
+        """
+        new = self.start(i) + jnp.arange(self.size) >= i * self.size
+        return jax.tree.map(lambda leaf: jnp.where(new, leaf, 0), self.one(i, neurons))
+
+    def room_for(self, found: Neurons) -> Neurons:
+        """Empty arrays for the results of all blocks, given the shapes of one's."""
+
+        def empty(leaf):
+            return jnp.zeros((*leaf.shape[:-1], self.count), leaf.dtype)
+
+        return jax.tree.map(empty, found)
+
+    def put(self, i, whole: Neurons, found: Neurons) -> Neurons:
+        """The results of all blocks with those of block i."""
+
+        def placed(leaf, part):
+            return jax.lax.dynamic_update_slice_in_dim(leaf, part, self.start(i), axis=-1)
+
+        return jax.tree.map(placed, whole, found)

@@ -53,6 +53,8 @@ from jaxflow.network import LOG2
 
 DEGREE = 11
 """Of the Chebyshev series of δ."""
+CHEBYSHEV = np.cos((np.arange(DEGREE + 1) + 0.5) * np.pi / (DEGREE + 1))
+"""Chebyshev points of [-1, 1], from the last to the first, each with its mirror image."""
 NODES = 7
 """Of Gauss's formula on each piece of a neuron's way."""
 GROWTH = 10.0
@@ -82,11 +84,9 @@ def feedback_flow(
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
     neurons = (Flight(jnp.full(state.shape[1], start), state, modes, log), balance)
 
-    def feedback_at(times):
-        part = partial(_outputs_at, problem, end, times)
-        return -sum_over_blocks(lambda some: part(*some), neurons, mesh)
-
-    delta = _Series.fitted(start, end, feedback_at)
+    part = partial(_outputs, problem, start, end)
+    outputs = sum_over_blocks(lambda some: part(*some), neurons, mesh)
+    delta = _Series.fitted(start, end, -outputs)
     follow = partial(_follow, problem, end, delta)
     return end, block_by_block(lambda some: follow(*some), neurons, mesh)
 
@@ -135,12 +135,9 @@ class _Series:
         self.start, self.end, self.coefficients = start, end, coefficients
 
     @classmethod
-    def fitted(cls, start, end, values):
+    def fitted(cls, start, end, values: Float[Array, "degree n"]):
         """Through the values at the Chebyshev points of the interval."""
-        points = np.cos((np.arange(DEGREE + 1) + 0.5) * np.pi / (DEGREE + 1))
-        transform = np.linalg.inv(np.vander(points, increasing=True))
-        times = start + (end - start) * (1 + points) / 2
-        return cls(start, end, transform @ values(times))
+        return cls(start, end, np.linalg.inv(np.vander(CHEBYSHEV, increasing=True)) @ values)
 
     def integrals(self, times: Float[Array, "g m"], weights: list[Float[Array, "g m"]]):
         """Σ_g weights_gj δR_k(times_gj), shape (n, m), for several weights."""
@@ -183,44 +180,51 @@ def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carr
         clock = jnp.where(dies, flight.clock, end)
         return Flight(clock, flight.state, flight.modes, flight.log), carry, ~jnp.any(dies)
 
-    arrived = end <= flight.clock[0]
+    arrived = end <= jnp.max(flight.clock)
     return jax.lax.while_loop(on_the_way, leg, (flight, carry, arrived))[:2]
 
 
-def _outputs_at(
-    problem: Problem, end, times, flight: Flight, balance: Balance
-) -> Float[Array, "g n"]:
-    """‖x_k‖ h_k/n at given times, with r = y."""
+def _outputs(
+    problem: Problem, start, end, flight: Flight, balance: Balance
+) -> Float[Array, "degree n"]:
+    """‖x_k‖ h_k/n at the Chebyshev points of the interval, with r = y."""
     norms = problem.span.norms()
 
     def advance(flight, total, spin: Rotation, tau, until, change):
-        size, active = jnp.exp(2 * log_norms(flight.state)), flight.modes.active
-        growing, decaying = size * spin.growing, size * spin.decaying
-        squares = growing * spin.growing, decaying * spin.decaying
-        given = jax.lax.optimization_barrier((growing, decaying, *squares))
-        along, across = _growths(spin.rate, flight.clock, times, until, *given)
+        rho, active = log_norms(flight.state), flight.modes.active
+        along, across = _growths(flight.clock, rho, spin, start, end, until)
         direction = jnp.where(active, spin.direction, 0.0)
-        constant = jnp.where(active, spin.constant, 0.0)
+        constant = jnp.where(active, jnp.exp(rho) * spin.constant, 0.0)
         total = total + direction @ along.T + constant @ across.T
-        moved = spin.at(log_norms(flight.state), tau)
+        moved = spin.at(rho, tau)
         return _changed(flight, moved, tau, change(moved)), total
 
-    start = jnp.zeros((problem.n, times.shape[0]))
-    _, total = _walk(problem, flight, balance, end, advance, start)
+    nothing = jnp.zeros((problem.n, DEGREE + 1))
+    _, total = _walk(problem, flight, balance, end, advance, nothing)
     return total.T * norms**2 / problem.n
 
 
-def _growths(rate, clock, times, until, growing, decaying, growing_squared, decaying_squared):
-    """c₊² exp(2Gt) − c₋² exp(−2Gt), and c₊ exp(Gt) + c₋ exp(−Gt), on a piece and zero elsewhere.
+def _growths(clock, rho, spin: Rotation, start, end, until):
+    """g² − d² and g + d on a piece and zero elsewhere, g = ‖z‖ c₊ exp(Gt), d = ‖z‖ c₋ exp(−Gt).
 
-    ‖z‖² η ω is the first times e and the second times q. Given are ‖z‖² c± and ‖z‖² c±².
+    ‖z‖² η ω is the first times e and the second times ‖z‖ q. An exponential serves two points, one
+    as far before the middle of the interval as the other is after it.
     """
-    since = times[:, None] - clock
+    middle, half = (start + end) / 2, (end - start) / 2
+    ahead = spin.rate * (middle - clock)
+    g, d = jnp.exp(rho + ahead) * spin.growing, jnp.exp(rho - ahead) * spin.decaying
+    factor = jnp.exp(spin.rate * half * CHEBYSHEV[: (DEGREE + 1) // 2, None])
+    g, d, factor = jax.lax.optimization_barrier((g, d, factor))
+    g, d = _mirrored(g * factor, g / factor), _mirrored(d / factor, d * factor)
+    since = middle + half * CHEBYSHEV[:, None] - clock
     inside = (since >= 0) & (since < until)
-    v = jnp.where(inside, jnp.exp(-rate * since), 0.0)
-    u = jnp.where(inside, 1 / v, 0.0)
-    along = growing_squared * u**2 - decaying_squared * v**2
-    return jax.lax.optimization_barrier((along, growing * u + decaying * v))
+    growths = jnp.where(inside, g**2 - d**2, 0.0), jnp.where(inside, g + d, 0.0)
+    return jax.lax.optimization_barrier(growths)
+
+
+def _mirrored(later: Float[Array, "g m"], earlier: Float[Array, "g m"]) -> Float[Array, "2*g m"]:
+    """Values at points from the last one to the middle, and at their images from the first one."""
+    return jnp.concatenate([later, earlier[::-1]])
 
 
 def _changed(flight: Flight, moved: State, tau, hit) -> Flight:
@@ -248,12 +252,11 @@ def _follow(problem: Problem, end, delta: _Series, flight: Flight, balance: Bala
 def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotation:
     """The rotation whose constants c±, q are those at the end of the piece."""
     points, weights = np.polynomial.legendre.leggauss(NODES)
-    since = tau * (1 + points[:, None]) / 2
-    times = flight.clock + since
-    v = jax.lax.optimization_barrier(jnp.exp(-spin.rate * since))
+    times = flight.clock + tau * (1 + points[:, None]) / 2
     e, q, active = spin.direction, spin.constant, flight.modes.active
     share = 0.5 * tau * weights[:, None]
-    found = delta.integrals(times, [share, share * v, share / v])
+    v, u = _exponentials(spin.rate * tau / 2, points)
+    found = delta.integrals(times, [share, share * v, share * u])
     plain, falling, rising = (jnp.where(active, integral, 0.0) for integral in found)
 
     def across(integral):
@@ -264,6 +267,17 @@ def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotat
     decaying = spin.decaying * jnp.exp(-theta) + 0.5 * jnp.sum(q * rising, axis=0)
     turned = spin.growing * across(rising) + spin.decaying * across(falling)
     return Rotation(spin.rate, e, growing, decaying, jnp.where(active, q + turned, q))
+
+
+def _exponentials(x: Float[Array, " m"], points: np.ndarray):
+    """exp(−x (1 + s)) and its inverse at points s of which each has its mirror image."""
+    middle, factor = jnp.exp(-x), jnp.exp(x * points[NODES // 2 + 1 :, None])
+    middle, factor = jax.lax.optimization_barrier((middle, factor))
+    above, below = 1 / factor, factor[::-1]
+    here = jnp.ones_like(x)[None]
+    falling = jnp.concatenate([below, here, above])
+    rising = jnp.concatenate([above[::-1], here, factor])
+    return jax.lax.optimization_barrier((middle * falling, rising / middle))
 
 
 def _to_the_death(problem: Problem, modes: Modes, moved: State, hit):

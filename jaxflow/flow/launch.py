@@ -19,6 +19,7 @@ from jaxflow.flow.coordinates import (
 )
 from jaxflow.flow.field import residual
 from jaxflow.flow.problem import Problem, problem_of
+from jaxflow.flow.rows import sum_of_rows
 from jaxflow.flow.span import Span
 from jaxflow.modes import codes
 from jaxflow.network import LOG2, ReluNetwork, split_exponential
@@ -60,7 +61,7 @@ def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     w, a = network.w_mantissa, network.a_mantissa
     u = dataset.x @ w.T
     p = _coordinates(span, w, u > 0)
-    norm = jnp.sqrt(a**2 + jnp.sum(p**2, axis=0))
+    norm = jnp.sqrt(a**2 + sum_of_rows(p**2))
     safe = jnp.where(norm > 0, norm, 1.0)
     rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
     state = assemble(rho, a / safe, p / safe)
