@@ -48,6 +48,11 @@ def program(pairs: Callable[..., int]) -> Callable[[Callable], Callable]:
     return decorate
 
 
+def seldom(*_) -> int:
+    """No pairs, for a program that is run too seldom for its speed to matter."""
+    return 0
+
+
 def pairs_in_batch(networks: ReluNetwork, dataset: Dataset, *_) -> int:
     """Pairs of a neuron and a datum as they count where many runs are flown at once."""
     return AT_ONCE * networks.width * dataset.n

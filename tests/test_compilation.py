@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,8 @@ import pytest
 
 import jaxflow
 from jaxflow import compilation
+from jaxflow.flow.gradient_flow import settings_of
+from jaxflow.montecarlo.ensemble import run_all
 
 BOTH_WAYS = """
 import jax, numpy as np, jaxflow
@@ -90,3 +93,15 @@ def test_a_run_is_the_same_by_both_ways():
     command = [sys.executable, "-c", BOTH_WAYS]
     done = subprocess.run(command, env=own, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("few", [True, False])
+def test_where_few_runs_are_to_come_all_their_programs_are_quick(monkeypatch, few):
+    asked = []
+    monkeypatch.setattr(compilation, "FEW", 0)
+    monkeypatch.setattr(compilation, "has_quick_way", lambda: asked.append("quick"))
+    data, keys = jaxflow.datasets.toy(), jax.random.split(jax.random.key(2), 2)
+    starts = jax.vmap(lambda key: jaxflow.init.balanced(key, 8, 2, scale=1e-6, bias=True))(keys)
+    runs = run_all(starts, data, replace(settings_of(1e-11, None, 1000), few_runs=few))
+    assert runs.counts() == {"interpolated": 2}
+    assert asked == (["quick"] * 2 if few else [])  # the start with its only leg, the summaries

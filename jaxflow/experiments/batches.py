@@ -5,11 +5,11 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from jaxflow.compilation import program, seldom
 from jaxflow.dataset import Dataset
 from jaxflow.experiments.cases import Case, Start
 from jaxflow.flow.settings import Settings
@@ -102,7 +102,7 @@ def initialise(
     return networks, stacked([case.dataset for case in chosen], model)
 
 
-@eqx.filter_jit
+@program(seldom)
 def _networks(start: Start, seeds, log_scale) -> ReluNetwork:
     return jax.vmap(lambda seed: start.network(seed, log_scale))(seeds)
 

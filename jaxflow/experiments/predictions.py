@@ -1,11 +1,11 @@
 """What theory and comparator say of every run on orthogonal inputs, before it is integrated."""
 
-import equinox as eqx
 import jax
 import jax.numpy as jnp
 import numpy as np
 import xarray as xr
 
+from jaxflow.compilation import program, seldom
 from jaxflow.experiments.batches import by_shape, stacked
 from jaxflow.experiments.cases import Case, Start
 from jaxflow.experiments.design import RUN, Design, table_of
@@ -39,7 +39,7 @@ def _predictions(cases: list[Case], seeds: np.ndarray) -> dict[str, np.ndarray]:
     return found
 
 
-@eqx.filter_jit
+@program(seldom)
 def _of_one_shape(start: Start, data, seeds) -> dict[str, jax.Array]:
     networks = jax.vmap(lambda seed: start.network(seed, 0.0))(seeds)
     limit = jax.vmap(jax.vmap(jump_process, (0, None)), (None, 0))(networks, data)

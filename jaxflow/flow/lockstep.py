@@ -164,9 +164,14 @@ def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
     return plan, problem, horizon, carry
 
 
-def _pairs_in_leg(leg, problem, own_data, settings, horizon, carry, implicit=None) -> int:
-    n, width = carry[0].modes.active.shape[-2:]
+def pairs_in_lanes(lanes: Lane, settings: Settings) -> int:
+    """Pairs of a neuron and a datum as they count for stacked lanes; none if the runs are few."""
+    n, width = lanes.modes.active.shape[-2:]
     return 0 if settings.few_runs else AT_ONCE * n * width
+
+
+def _pairs_in_leg(leg, problem, own_data, settings, horizon, carry, implicit=None) -> int:
+    return pairs_in_lanes(carry[0], settings)
 
 
 @program(_pairs_in_leg)

@@ -11,13 +11,14 @@ import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow import init
+from jaxflow.compilation import program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.ending import evidence
 from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly, settings_of
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
-from jaxflow.flow.lockstep import fly_all
+from jaxflow.flow.lockstep import fly_all, pairs_in_lanes
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
@@ -199,7 +200,7 @@ def run_all(
 def integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> Ensemble:
     """Integrate one batch in lockstep; may be called while a program is traced."""
     if not is_anything_traced((networks, dataset, settings)):
-        return _summaries(*fly_all(networks, dataset, settings))
+        return _summaries(*fly_all(networks, dataset, settings), settings)
 
     def one(network, data):
         return _summary(*fly(network, data, settings))
@@ -208,8 +209,8 @@ def integrate_batch(networks: ReluNetwork, dataset: Dataset, settings: Settings)
     return jax.vmap(one, (0, 0 if own_data else None))(networks, dataset)
 
 
-@eqx.filter_jit
-def _summaries(plans: Launch, lanes: Lane) -> Ensemble:
+@program(lambda plans, lanes, settings: pairs_in_lanes(lanes, settings))
+def _summaries(plans: Launch, lanes: Lane, settings: Settings) -> Ensemble:
     return jax.vmap(_summary)(plans, lanes)
 
 
