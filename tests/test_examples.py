@@ -25,8 +25,9 @@ def test_toy_trajectory(tmp_path):
     assert picture.stat().st_size > 10_000
 
 
-def test_seeds_and_scales():
-    lines = run("seeds_and_scales.py").splitlines()
+def test_seeds_and_scales(monkeypatch, capsys):
+    run_here(monkeypatch, "seeds_and_scales.py")
+    lines = capsys.readouterr().out.splitlines()
     medians = [float(line.split()[-1]) for line in lines if "median excess" in line]
     assert len(medians) == 5 and all("32" in line for line in lines[1:])
     assert medians[0] > 1e-3 and medians[-1] < 1e-8
