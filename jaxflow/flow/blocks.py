@@ -114,7 +114,11 @@ class _Blocks(NamedTuple):
         These are neurons that see nothing and stay where they are.
         """
         new = self.start(i) + jnp.arange(self.size) >= i * self.size
-        return jax.tree.map(lambda leaf: jnp.where(new, leaf, 0), self.one(i, neurons))
+
+        def counted(leaf):
+            return jnp.where(new, leaf, jnp.zeros_like(leaf))
+
+        return jax.tree.map(counted, self.one(i, neurons))
 
     def room_for(self, found: Neurons) -> Neurons:
         """Empty arrays for the results of all blocks, given the shapes of one's."""

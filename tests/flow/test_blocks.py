@@ -27,6 +27,7 @@ def test_sums_count_every_neuron_once(short_blocks, count):
 
     def part(some):
         numbers, flags = some
+        assert flags.dtype == bool
         return jnp.stack([jnp.sum(numbers), jnp.sum(flags), jnp.sum(numbers[2])])
 
     found = jax.jit(lambda given: blocks.sum_over_blocks(part, given))(neurons)
