@@ -27,7 +27,7 @@ def sum_over_blocks(part: Callable, neurons, mesh: Mesh | None = None):
         blocks = _Blocks.of(neurons)
         if blocks.number == 1:
             return part(neurons)
-        found = jax.eval_shape(part, jax.eval_shape(blocks.first, neurons))
+        found = blocks.shapes(part, neurons)
 
         def add(i, total):
             return total + part(blocks.one_without_those_before(i, neurons))
@@ -53,7 +53,7 @@ def block_by_block(follow: Callable, neurons: Neurons, mesh: Mesh | None = None)
         blocks = _Blocks.of(neurons)
         if blocks.number == 1:
             return follow(neurons)
-        found = jax.eval_shape(follow, jax.eval_shape(blocks.first, neurons))
+        found = blocks.shapes(follow, neurons)
 
         def put(i, whole):
             return blocks.put(i, whole, follow(blocks.one(i, neurons)))
@@ -77,7 +77,7 @@ def _along_neurons(arrays):
 
 
 class _Blocks(NamedTuple):
-    """How `count` neurons are divided into blocks of one size, of which the last two overlap.
+    """How `count` neurons are divided into blocks of one size; the last may overlap with others.
 
     Accelerators get a single block.
     """
@@ -104,12 +104,12 @@ class _Blocks(NamedTuple):
 
         return jax.tree.map(part, neurons)
 
-    def first(self, neurons: Neurons) -> Neurons:
-        """The neurons of the first block."""
-        return self.one(0, neurons)
+    def shapes(self, follow: Callable, neurons):
+        """The shapes of what `follow` makes of a block."""
+        return jax.eval_shape(lambda whole: follow(self.one(0, whole)), neurons)
 
     def one_without_those_before(self, i, neurons: Neurons) -> Neurons:
-        """The neurons of block i, those that are in the one before replaced by zeros.
+        """The neurons of block i, those that are in any before replaced by zeros.
 
         These are neurons that see nothing and stay where they are.
         """

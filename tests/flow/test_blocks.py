@@ -1,4 +1,4 @@
-"""Neurons in blocks: every one is counted once, wherever the last two blocks overlap."""
+"""Neurons in blocks: every one is counted once, wherever the last block overlaps with others."""
 
 import jax
 import jax.numpy as jnp
