@@ -21,7 +21,7 @@ RUNS = 1200
 
 SPEC = {
     "data": [{"family": "toy"}],
-    "runs": {"width": 4, "scale": "1e-3", "seeds": RUNS},
+    "runs": {"width": 4, "scale": "1e-6", "seeds": RUNS},
     "output": {"chunk": 8, "batch": 4},
 }
 
