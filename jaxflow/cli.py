@@ -55,9 +55,10 @@ def verify(
     says where the flow ends, it is reported whether the end is of minimum variation norm, with
     the certified interval of the excess.
 
-    Prints a table for each kind, writes jaxflow-verify.nc and jaxflow-verify.png, and exits with 0
-    if every run on orthogonal inputs that can be judged ends where the theory says and no end has
-    a norm below the certified bound, with 1 if not. Ctrl-C ends it with what was finished by then.
+    Prints a table for each kind, writes jaxflow-verify.nc and, of orthogonal inputs,
+    jaxflow-verify.png. Exits with 0 if every run on orthogonal inputs that is no near tie ends where
+    the theory says and no end has a norm below the certified bound; with 1 if not, or if a run
+    breaks off undecided; with 130 after Ctrl-C, which keeps what was finished by then.
 
     Parameters
     ----------
@@ -110,7 +111,7 @@ def sweep(
         Number of local devices; by default all that JAX sees.
     cluster
         Address or scheduler file of a Dask cluster that does the work, such as tcp://host:8786;
-        needs the extra jaxflow[cluster].
+        needs the extra `cluster`.
     """
     report = sweep_runs(spec, out=out, devices=devices, cluster=cluster, show_progress=True)
     return _shown(report)

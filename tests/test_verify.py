@@ -12,6 +12,7 @@ from jaxflow.experiments import replay, verify
 from jaxflow.experiments.minimality import Minimality
 from jaxflow.experiments.scales import decreasing, log_of
 from jaxflow.experiments.verdict import Finding, Verdict
+from jaxflow.experiments.verify_report import VerifyReport
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.status import Status
 from jaxflow.montecarlo.ensemble import run_all
@@ -114,6 +115,15 @@ def test_the_command_exits_with_one_when_a_violation_is_planted(monkeypatch, tmp
         main(f"verify --dataset {' '.join(DATA)} --seeds 3 --width 12 --out {tmp_path}".split())
     assert end.value.code == 1
     assert "jaxflow replay --dataset" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("rtol, said", [(1e-11, ""), (1e-9, " --rtol 1e-09")])
+def test_the_command_that_replays_a_run_names_its_tolerance(honest, rtol, said):
+    verdict = xr.full_like(honest.runs.verdict, Verdict.counterexample)
+    report = VerifyReport(honest.runs.assign(verdict=verdict).assign_attrs(rtol=rtol))
+    wanted = f"jaxflow replay --dataset '{DATA[0]}' --width 12 --seed 0 --scale 1e-3{said}"
+    assert report.counterexamples[0].replay_command == wanted
+    assert f"{wanted}   # " in str(report)
 
 
 def test_runs_that_break_off_are_undecided():

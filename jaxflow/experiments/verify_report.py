@@ -11,6 +11,7 @@ from jaxflow.experiments.minimality import Minimality
 from jaxflow.experiments.store import write
 from jaxflow.experiments.table import render
 from jaxflow.experiments.verdict import Finding, Verdict
+from jaxflow.flow.settings import DEFAULT_RTOL
 from jaxflow.flow.status import Status
 from jaxflow.plots.verification import draw_verification
 
@@ -25,14 +26,16 @@ class Run:
     width: int
     status: Status
     minimality: Minimality
+    rtol: float
     finding: Finding = Finding.none
 
     @property
     def replay_command(self) -> str:
-        """The command that integrates this run again, alone."""
+        """The command that integrates this run again, alone; of the named data sets."""
+        tolerance = "" if self.rtol == DEFAULT_RTOL else f" --rtol {self.rtol!r}"
         return (
             f"jaxflow replay --dataset {self.dataset!r} --width {self.width} --seed {self.seed} "
-            f"--scale {self.scale}"
+            f"--scale {self.scale}{tolerance}"
         )
 
 
@@ -133,5 +136,6 @@ def _run(runs: xr.Dataset, dataset: int, seed: int, scale: int) -> Run:
         width=int(at.width),
         status=Status(int(at.status)),
         minimality=Minimality(int(at.minimality)),
+        rtol=float(runs.attrs["rtol"]),
         finding=Finding(int(at.finding)) if "finding" in at else Finding.none,
     )

@@ -130,6 +130,6 @@ def require_distributed():
         return import_module("distributed")
     except ImportError as error:
         raise ValueError(
-            f"cluster: needs Dask distributed ({error}); install it with "
-            f'pip install "jaxflow[cluster]"'
+            f"cluster: needs Dask distributed ({error}); install it, "
+            f'in a copy of the repository, with pip install ".[cluster]"'
         ) from None

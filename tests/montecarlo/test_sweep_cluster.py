@@ -97,5 +97,5 @@ def test_without_dask_the_cluster_is_refused_and_all_else_works(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
     )
-    assert 'pip install "jaxflow[cluster]"' in done.stdout, done.stderr
+    assert 'pip install ".[cluster]"' in done.stdout, done.stderr
     assert not (tmp_path / "out").exists()
