@@ -56,9 +56,9 @@ def verify(
     the certified interval of the excess.
 
     Prints a table for each kind, writes jaxflow-verify.nc and, of orthogonal inputs,
-    jaxflow-verify.png. Exits with 0 if every run on orthogonal inputs that is no near tie ends where
-    the theory says and no end has a norm below the certified bound; with 1 if not, or if a run
-    breaks off undecided; with 130 after Ctrl-C, which keeps what was finished by then.
+    jaxflow-verify.png. Exits with 0 if every run on orthogonal inputs that is no near tie ends
+    where the theory says and no end has a norm below the certified bound; with 1 if not, or if a
+    run breaks off undecided; with 130 after Ctrl-C, which keeps what was finished by then.
 
     Parameters
     ----------
