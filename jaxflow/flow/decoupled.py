@@ -158,7 +158,8 @@ class Riccati(eqx.Module):
     def sound(self) -> Bool[Array, " n"]:
         """Whether the formulas lose no digits here; data without neurons are at rest."""
         nobody = jnp.isinf(self.log_a) & jnp.isinf(self.log_b)
-        return nobody | (self.log_ratio <= jnp.log(WELL_CONDITIONED))
+        fine = jnp.isfinite(self.g) & (self.log_ratio <= jnp.log(WELL_CONDITIONED))
+        return nobody | fine
 
     def angle(self, t: Float[Array, ""]) -> Float[Array, " n"]:
         """|θ_k(t)|."""

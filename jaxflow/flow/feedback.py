@@ -61,6 +61,8 @@ GROWTH = 10.0
 """The largest growth of log h that the series resolves."""
 WORTHWHILE = 3.0
 """The least growth of log b that is worth a piece."""
+FASTEST = 700.0
+"""The largest growth of a logarithm of a neuron in a piece, whose exponential is a number."""
 KINKS = 5e-5
 """What the series leaves of the kinks of h; ten times the tolerance is allowed to that."""
 
@@ -113,7 +115,8 @@ def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance)
     guess = jnp.maximum(goal - at_start, 0.1) / (2 * top)
     small = at_start + jnp.log(KINKS) <= log_tolerance + jnp.log(10.0)
     far = goal - at_start >= WORTHWHILE
-    return jnp.where(small & far, start + bounded_span(bound, goal, guess), start)
+    span = jnp.minimum(bounded_span(bound, goal, guess), FASTEST / top)
+    return jnp.where(small & far, start + span, start)
 
 
 def log_effect_at_once(problem: Problem, modes: Modes, state: State) -> Float[Array, ""]:

@@ -137,7 +137,7 @@ class _Limit:
         return self.log_reach + jnp.log(span) + largest + jnp.log(total), 1 / span + rate
 
     def reachable(self, flight: Flight, spin: Rotation) -> Float[Array, ""]:
-        """The time up to which the bound allows."""
+        """The time up to which the bound allows; for ever where nothing moves."""
         top = jnp.maximum(jnp.max(spin.rate), 1e-300)
         room = self.log_tolerance - self.log_reach - _log_total(self.rho, self.moves) + jnp.log(top)
         guess = jnp.clip(0.5 * room, 1e-3, None) / top
@@ -145,7 +145,8 @@ class _Limit:
         def log_bound(span):
             return self.bound(flight, spin, self.start + span)
 
-        return self.start + bounded_span(log_bound, self.log_tolerance, guess)
+        span = bounded_span(log_bound, self.log_tolerance, guess)
+        return self.start + jnp.where(jnp.any(self.moves), span, jnp.inf)
 
 
 def _log_total(rho: Float[Array, " m"], moves: Bool[Array, " m"]) -> Float[Array, ""]:

@@ -123,10 +123,12 @@ def _stragglers(problem, settings: Settings, horizon, carry):
 
 
 def _rooms(dataset: Dataset, width: int, settings: Settings) -> tuple[Room, Room] | None:
-    """The rooms of the sides; None where there are no sides or they are hardly smaller."""
-    if not (dataset.is_orthogonal and settings.closed_form):
+    """The rooms of the sides; None where there are no two sides or they are hardly smaller."""
+    y = np.asarray(dataset.y)
+    both_signs = np.any(y > 0) and np.any(y < 0)
+    if not (dataset.is_orthogonal and settings.closed_form and both_signs):
         return None
-    rooms = rooms_for_sides(np.asarray(dataset.y), width)
+    rooms = rooms_for_sides(y, width)
     pairs = dataset.y.shape[0] * width
     return rooms if max(r.data * r.neurons for r in rooms) <= WORTHWHILE * pairs else None
 

@@ -108,7 +108,6 @@ def side_of(problem: Problem, lane: Lane, room: Room, sign: float, apart) -> Sid
     omega = jnp.where(active, hidden_parts(lane.state)[data[:, None], neurons], 0.0)
     kappa = jnp.where(chosen, lane.balance.kappa[neurons], 1.0)
     span = problem.span
-    rows = jnp.where(real, span.rows[data], 1.0)
     own_time = room.data / problem.n
     part = replace(
         lane,
@@ -121,7 +120,7 @@ def side_of(problem: Problem, lane: Lane, room: Room, sign: float, apart) -> Sid
         status=jnp.where(apart, lane.status, Status.moving),
     )
     y = jnp.where(real, problem.y[data], 0.0)
-    here = Problem(Span(span.basis[data], rows, True), y, None, problem.labelled)
+    here = Problem(Span(span.basis[data], span.rows[data], True), y, None, problem.labelled)
     return Side(here, part, data, neurons, real, chosen)
 
 
