@@ -9,7 +9,7 @@ import jaxflow
 
 ROOT = Path(jaxflow.__file__).parent
 FLOORS = [
-    {"platform", "precision", "programs", "versions"},
+    {"platform", "precision", "programs", "threads", "versions"},
     {"lapack"},
     {"validation", "scales"},
     {"dataset"},

@@ -6,7 +6,6 @@ the loss of the plateau at once; at the end the variation norm must be that of t
 """
 
 import os
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import equinox as eqx
@@ -21,6 +20,7 @@ from jaxflow.flow.gradient_flow import gradient_flow
 from jaxflow.flow.settings import DEFAULT_RTOL
 from jaxflow.network import LOG2, ReluNetwork
 from jaxflow.theory import JumpProcess, jump_process
+from jaxflow.threads import Threads
 
 CLEAR = 16.0
 """A plateau is judged where each of its halves lasts this many times 1/min_k(|y_k| ‖x_k‖/n), the
@@ -130,7 +130,7 @@ def _fly_all(stacked, ts, rtol) -> tuple[np.ndarray, np.ndarray]:
         return jax.tree.map(np.asarray, _fly(networks, datasets, jnp.asarray(ts[piece]), rtol))
 
     first = work(pieces[0])
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with Threads(max_workers=os.cpu_count()) as pool:
         results = [first, *pool.map(work, pieces[1:])]
     outputs, norms = (np.concatenate(parts)[:runs] for parts in zip(*results, strict=True))
     return outputs, norms

@@ -13,6 +13,8 @@ from threading import Thread
 from typing import TypeVar
 from weakref import WeakSet
 
+from jaxflow.threads import as_here
+
 Result = TypeVar("Result")
 Job = tuple[Future, Callable]
 """A call, and where its outcome goes."""
@@ -38,7 +40,7 @@ def side_by_side(
         outcomes |= {name: Future() for name in chain}
         waiting.put([(outcomes[name], call) for name, call in chain.items()])
     for _ in range(min(threads, len(chains))):
-        thread = Thread(target=_work, args=(waiting,))
+        thread = Thread(target=as_here(_work), args=(waiting,))
         _threads.add(thread)
         thread.start()
     return outcomes

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 
 import jax
@@ -16,6 +16,7 @@ from jaxflow.flow.settings import Settings
 from jaxflow.montecarlo.ensemble import Ensemble
 from jaxflow.network import ReluNetwork
 from jaxflow.programs import make_room
+from jaxflow.threads import Threads
 
 BATCH = 25
 
@@ -82,7 +83,7 @@ def integrate_all(
         networks, data = initialise(cases, batch, seeds, log_scales)
         return batch, jax.tree.map(np.asarray, integrate(networks, data, settings))
 
-    pool = ThreadPoolExecutor(max_workers=os.cpu_count())
+    pool = Threads(max_workers=os.cpu_count())
     try:
         for wave in ([g[0] for g in groups], [b for g in groups for b in g[1:]]):
             for done in as_completed([pool.submit(work, batch) for batch in wave]):

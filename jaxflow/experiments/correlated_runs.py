@@ -6,7 +6,7 @@ by itself carries out one branch of every decision in place of all.
 
 import os
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from jaxflow.dataset import Dataset
 from jaxflow.experiments.sliding_end import SlidingEnd, sliding_end
 from jaxflow.flow.settings import Settings
 from jaxflow.network import ReluNetwork
+from jaxflow.threads import Threads
 
 Place = tuple[int, int, int]
 """Inputs, scale and draw of a run."""
@@ -75,7 +76,7 @@ class Work:
 
     def integrated(self, settings: Settings) -> Iterator[tuple[Place, SlidingEnd]]:
         """Yield runs as they are finished; each program's first one goes ahead and compiles."""
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with Threads(max_workers=os.cpu_count()) as pool:
             waves = [g[0] for g in self.places], [run for g in self.places for run in g[1:]]
             try:
                 for wave in waves:

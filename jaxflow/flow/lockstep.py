@@ -6,8 +6,6 @@ Runs on orthogonal inputs in which the two signs have nothing to do with each ot
 as two flows of their own (see `sides`).
 """
 
-from concurrent.futures import ThreadPoolExecutor
-
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -39,6 +37,7 @@ from jaxflow.flow.sides import (
 )
 from jaxflow.network import ReluNetwork
 from jaxflow.programs import compiled_once
+from jaxflow.threads import Threads
 
 NO_TIMES = np.zeros(0)
 """Save times of runs that only seek their ends."""
@@ -103,7 +102,7 @@ def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room
         own_horizon = horizon * side.problem.y.shape[-1] / problem.n
         return _to_the_end(side.problem, True, settings, own_horizon, own)[0]
 
-    with ThreadPoolExecutor(max_workers=len(SIGNS)) as pool:
+    with Threads(max_workers=len(SIGNS)) as pool:
         ends = list(pool.map(flown, sides, carries))
     return _join(problem, carry, sides, ends, apart)
 

@@ -5,7 +5,6 @@ loop of its own over its own share, and with two waves under way none of them wa
 """
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import lru_cache
 
 import jax
@@ -18,6 +17,7 @@ from jaxflow.montecarlo.ensemble import Ensemble, integrate_batch, run_all
 from jaxflow.montecarlo.work import Integrate
 from jaxflow.network import ReluNetwork
 from jaxflow.programs import make_room
+from jaxflow.threads import Threads
 
 RUNS = PartitionSpec("runs")
 WHOLE = PartitionSpec()
@@ -73,7 +73,7 @@ def over_devices(devices: Sequence[jax.Device]) -> Integrate:
             return ends
 
         starts = range(0, runs, wave)
-        with ThreadPoolExecutor(WAVES) as pool:
+        with Threads(WAVES) as pool:
             results = [work(starts[0]), *pool.map(work, starts[1:])]
         return jax.tree.map(lambda *parts: np.concatenate(parts)[:runs], *results)
 

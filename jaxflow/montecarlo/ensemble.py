@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import equinox as eqx
 import jax
@@ -24,6 +23,7 @@ from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
 from jaxflow.platform import is_cpu
 from jaxflow.programs import make_room
+from jaxflow.threads import Threads
 from jaxflow.validation import is_anything_traced, positive_integer
 
 LEAST_BATCH, LARGEST_BATCH = 32, 256
@@ -191,7 +191,7 @@ def run_all(
             progress(min(batch, runs - int(piece[0])))
         return result
 
-    with ThreadPoolExecutor(os.cpu_count() if is_cpu() else WAVES) as pool:
+    with Threads(os.cpu_count() if is_cpu() else WAVES) as pool:
         results = list(pool.map(work, pieces))
     joined = jax.tree.map(lambda *parts: np.concatenate(parts)[:runs], *results)
     return jax.tree.map(jnp.asarray, joined)

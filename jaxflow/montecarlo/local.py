@@ -1,12 +1,13 @@
 """The chunks of a sweep on this machine."""
 
 from collections.abc import Iterable, Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from itertools import islice
 from threading import Event
 
 from jaxflow.montecarlo.plan import Plan
 from jaxflow.montecarlo.work import ChunkWork, Integrate, Values
+from jaxflow.threads import Threads
 
 AHEAD = 2
 """Chunks under way together, so that no core waits for the end of one or for the disk."""
@@ -33,7 +34,7 @@ def local_results(
     def work(number: int) -> tuple[int, Values]:
         return number, chunk_work(number, between_batches)
 
-    pool, numbers = ThreadPoolExecutor(AHEAD), iter(numbers)
+    pool, numbers = Threads(AHEAD), iter(numbers)
 
     def begun(places: int) -> set[Future]:
         return {pool.submit(work, number) for number in islice(numbers, places)}
