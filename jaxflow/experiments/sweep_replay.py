@@ -14,6 +14,8 @@ from jaxflow.montecarlo.starts import networks
 from jaxflow.montecarlo.store import Store
 from jaxflow.network import outputs
 
+ROOM = 20_000
+"""Changes of activation for which there is room, where the sweep counted fewer."""
 COMPARED = ("end_time", "loss", "variation_norm", "movement", "steps", "events")
 
 
@@ -94,11 +96,16 @@ def replay_sweep(path: str | Path, run: int) -> SweepReplay:
     scale, draw, seed = (int(index[0]) for index in block.locate(at))
     network = jax.tree.map(lambda leaf: leaf[0], networks(spec, block, at))
     data = block.family.dataset(draw)
-    trajectory = gradient_flow(
-        network, data, rtol=spec.rtol, horizon=spec.horizon, max_steps=spec.max_steps
-    )
     names = tuple(name for name in ("status", *COMPARED) if name in store.kept)
     stored = store.read_run(run, names) or {}
+    trajectory = gradient_flow(
+        network,
+        data,
+        rtol=spec.rtol,
+        horizon=spec.horizon,
+        max_steps=spec.max_steps,
+        max_events=max(ROOM, 2 * int(stored.get("events", 0))),
+    )
     return SweepReplay(
         run=run,
         label=block.family.label(draw),

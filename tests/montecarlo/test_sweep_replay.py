@@ -10,11 +10,12 @@ from sweep_stub import ends_of, spec
 
 import jaxflow
 from jaxflow.cli import main
-from jaxflow.experiments import replay_sweep, sweep
+from jaxflow.experiments import replay_sweep, sweep, sweep_replay
 from jaxflow.flow.status import Status
 from jaxflow.montecarlo.plan import Plan
 from jaxflow.montecarlo.spec import spec_of
 from jaxflow.montecarlo.starts import networks
+from jaxflow.montecarlo.store import Store
 from jaxflow.network import loss
 
 TOY = {"data": [{"family": "toy"}], "runs": {"width": 60, "scale": "1e-6"}}
@@ -48,6 +49,14 @@ def test_a_replayed_run_is_the_flow_from_that_run_s_start(again, path):
     stored = jaxflow.open_sweep(path).isel(data=0, width=0, scale=0).sel(seed=10)
     assert again.stored["variation_norm"] == float(stored.variation_norm)
     assert int(stored.run) == 3
+
+
+def test_there_is_room_for_all_events_that_the_sweep_counted(path, monkeypatch):
+    asked = {}
+    monkeypatch.setattr(Store, "read_run", lambda *_: {"events": np.int64(30_000)})
+    monkeypatch.setattr(sweep_replay, "gradient_flow", lambda *_, **given: asked.update(given))
+    replay_sweep(path, 0)
+    assert asked["max_events"] == 60_000
 
 
 def test_the_command_shows_the_trajectory(again, path, tmp_path, capsys):
