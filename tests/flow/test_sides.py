@@ -12,6 +12,7 @@ from jaxflow.flow import lockstep
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.sides import SIGNS, Room, comes_apart, rooms_for_sides, side_of, together
+from jaxflow.flow.span import Span
 from jaxflow.flow.status import Status
 
 DATA = jaxflow.datasets.random_orthogonal(jax.random.key(4), 6, 8)
@@ -113,6 +114,23 @@ def test_a_side_has_room_for_its_own_data_and_no_more_unless_that_spares_a_progr
     rooms = rooms_for_sides(y, 100)
     assert tuple(room.data for room in rooms) == data
     assert {room.neurons for room in rooms} == {72}
+
+
+def test_without_data_of_both_signs_there_are_no_sides():
+    settings = settings_of(1e-11, None, 10_000)
+    assert lockstep._rooms(DATA, 500, settings) is not None
+    for y in (jnp.abs(DATA.y), -jnp.abs(DATA.y), jnp.zeros(6)):
+        assert lockstep._rooms(jaxflow.Dataset(DATA.x, y), 500, settings) is None
+
+
+def test_data_that_fill_a_side_are_in_the_units_of_the_others():
+    problem, lanes = after_first_leg(1e-8)
+    span = problem.span
+    problem = replace(problem, span=Span(span.basis, 1e-9 * span.rows, True))
+    for sign in SIGNS:
+        side = side_of(problem, run_of(lanes, 0), Room(6, WIDTH), sign, jnp.array(True))
+        assert not side.real.all()
+        assert np.all(np.isin(side.problem.span.norms(), problem.span.norms()))
 
 
 def test_the_few_that_do_not_come_apart_are_flown_by_themselves(monkeypatch):
