@@ -137,7 +137,11 @@ class _Limit:
         return self.log_reach + jnp.log(span) + largest + jnp.log(total), 1 / span + rate
 
     def reachable(self, flight: Flight, spin: Rotation) -> Float[Array, ""]:
-        """The time up to which the bound allows; for ever where nothing moves."""
+        """The time up to which the bound allows; none where nothing moves.
+
+        There what is left of the residuals, though within the tolerance, may still matter in the
+        long run, to small neurons or to those that see a zero label.
+        """
         top = jnp.maximum(jnp.max(spin.rate), 1e-300)
         room = self.log_tolerance - self.log_reach - _log_total(self.rho, self.moves) + jnp.log(top)
         guess = jnp.clip(0.5 * room, 1e-3, None) / top
@@ -146,7 +150,7 @@ class _Limit:
             return self.bound(flight, spin, self.start + span)
 
         span = bounded_span(log_bound, self.log_tolerance, guess)
-        return self.start + jnp.where(jnp.any(self.moves), span, jnp.inf)
+        return self.start + jnp.where(jnp.any(self.moves), span, 0.0)
 
 
 def _log_total(rho: Float[Array, " m"], moves: Bool[Array, " m"]) -> Float[Array, ""]:

@@ -75,18 +75,6 @@ def test_leg_by_leg_in_one_program_and_in_lockstep_it_is_the_same_run(data):
         )
 
 
-def test_save_times_after_the_end_cost_no_steps():
-    """Where nothing moves any more, the rest of the run is one flight."""
-    data = jaxflow.datasets.gaussian_teacher(jax.random.key(2), 4, 3, 2)
-    start = jaxflow.init.balanced(jax.random.key(3), 8, data.dim, scale=0.1)
-    run = jaxflow.gradient_flow(start, data)
-    longer = jaxflow.gradient_flow(start, data, jnp.linspace(0.0, 50 * run.end_time, GRID))
-    assert run.status == longer.status == Status.stationary
-    assert int(longer.counts.attempted) < int(run.counts.attempted) + 50
-    assert np.array_equal(longer.modes[-1], run.modes[-1])
-    assert np.abs(longer.w[-1] - run.w[-1]).max() <= 1e-9
-
-
 @pytest.mark.parametrize("orthogonal", [True, False])
 def test_no_leg_changes_a_type_so_that_none_is_compiled_twice(orthogonal):
     data = jaxflow.datasets.random_orthogonal(jax.random.key(1), 4, 6)
