@@ -73,7 +73,8 @@ def test_failures_are_in_the_file_with_their_status(undisturbed):
     small, huge = undisturbed.sel(scale="1e-6"), undisturbed.sel(scale="1e200")
     assert small.status.isin([Status.interpolated, Status.stationary]).all()
     assert (huge.status == Status.step_limit).sum() > 62 and (huge.status > 0).all()
-    assert (huge.steps.values[huge.status.values == Status.step_limit] == 200).all()
+    steps = huge.steps.values[huge.status.values == Status.step_limit]
+    assert np.isin(steps, (200, 400)).all()  # the second where both signs, alone, came to the limit
     norms = small.variation_norm.where(small.status == Status.interpolated)
     assert float(norms.min()) >= np.sqrt(1.8) * (1 - 1e-10)  # the toy's minimum, 6/√20
 
