@@ -74,7 +74,7 @@ def test_failures_are_in_the_file_with_their_status(undisturbed):
     assert small.status.isin([Status.interpolated, Status.stationary]).all()
     assert (huge.status == Status.step_limit).sum() > 62 and (huge.status > 0).all()
     steps = huge.steps.values[huge.status.values == Status.step_limit]
-    assert np.all((200 <= steps) & (steps <= 400))  # of both signs, where they go on by themselves
+    assert np.all((steps >= 200) & (steps <= 400))  # of both signs, where they go on by themselves
     norms = small.variation_norm.where(small.status == Status.interpolated)
     assert float(norms.min()) >= np.sqrt(1.8) * (1 - 1e-10)  # the toy's minimum, 6/√20
 
