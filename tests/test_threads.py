@@ -12,8 +12,9 @@ from jaxflow.threads import Threads, _with_precision, as_here
 
 FLOAT64_FOR_ONE_THREAD = """
 import jax, jaxflow
+from jaxflow.threads import _with_precision
 assert not jax.config.jax_enable_x64
-with jax.enable_x64(True):
+with _with_precision(True):
     toy, keys = jaxflow.datasets.toy(), jax.random.split(jax.random.key(0), 3)
     runs = jaxflow.ensemble(toy, keys, width=8, scale=1e-6, bias=True)
 assert runs.loss.dtype == "float64" and len(runs) == 3, runs

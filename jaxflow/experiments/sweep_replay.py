@@ -8,14 +8,13 @@ import numpy as np
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import gradient_flow
+from jaxflow.flow.settings import ROOM_FOR_EVENTS
 from jaxflow.flow.status import Status
 from jaxflow.flow.trajectory import Trajectory
 from jaxflow.montecarlo.starts import networks
 from jaxflow.montecarlo.store import Store
 from jaxflow.network import outputs
 
-ROOM = 20_000
-"""Changes of activation for which there is room, where the sweep counted fewer."""
 COMPARED = ("end_time", "loss", "variation_norm", "movement", "steps", "events")
 
 
@@ -104,7 +103,7 @@ def replay_sweep(path: str | Path, run: int) -> SweepReplay:
         rtol=spec.rtol,
         horizon=spec.horizon,
         max_steps=spec.max_steps,
-        max_events=max(ROOM, 2 * int(stored.get("events", 0))),
+        max_events=max(ROOM_FOR_EVENTS, 2 * int(stored.get("events", 0))),
     )
     return SweepReplay(
         run=run,

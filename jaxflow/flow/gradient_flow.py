@@ -18,7 +18,7 @@ from jaxflow.flow.launch import Launch, launch
 from jaxflow.flow.legs import typed
 from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import Problem
-from jaxflow.flow.settings import DEFAULT_RTOL, SMALLEST_RTOL, Settings
+from jaxflow.flow.settings import DEFAULT_RTOL, ROOM_FOR_EVENTS, SMALLEST_RTOL, Settings
 from jaxflow.flow.trajectory import Trajectory
 from jaxflow.network import ReluNetwork, require_pair
 from jaxflow.programs import make_room
@@ -51,7 +51,7 @@ def gradient_flow(
     rtol: float = DEFAULT_RTOL,
     horizon: float | None = None,
     max_steps: int = 100_000,
-    max_events: int = 20_000,
+    max_events: int = ROOM_FOR_EVENTS,
     solver: diffrax.AbstractERK | None = None,
     closed_form: bool = True,
 ) -> Trajectory:

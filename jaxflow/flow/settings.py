@@ -8,6 +8,9 @@ from jaxtyping import Array, Float, Int
 
 DEFAULT_RTOL = 1e-11
 SMALLEST_RTOL = 1e-14
+ROOM_FOR_EVENTS = 20_000
+"""Changes of activation for which a run on inputs that are not orthogonal has room by default."""
+
 FROZEN_SHARE = 0.005
 """Share of the tolerance that one piece in closed form may use up."""
 
