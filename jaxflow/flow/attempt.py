@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.collocation import STAGES, collocation_step, collocation_weights
-from jaxflow.flow.coordinates import Parts, State
+from jaxflow.flow.coordinates import Parts, State, directions, log_norms
 from jaxflow.flow.field import (
     field_of_parts,
     margins_and_slopes,
@@ -18,7 +18,7 @@ from jaxflow.flow.field import (
     tangent_kernel,
 )
 from jaxflow.flow.lane import Lane
-from jaxflow.flow.orthogonal_step import OrthogonalStep, orthogonal_step, own_norm
+from jaxflow.flow.orthogonal_step import OrthogonalStep, Rows, orthogonal_step, own_norm
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import largest_of_rows
 from jaxflow.flow.settings import Settings
@@ -26,6 +26,8 @@ from jaxflow.flow.stages import runge_kutta_step, weights_to_the_end
 
 SAFETY = 0.9
 """Step-size control after Hairer, Nørsett and Wanner, Solving ODEs I, II.4."""
+LEAST, MOST = 0.2, 5.0
+"""By how much a step shrinks or grows at once."""
 CROSSED = 1e-14
 """On general inputs a margin that is less than this below zero has not crossed."""
 FORGIVEN = 1e-12
@@ -139,7 +141,16 @@ def try_step(problem: Problem, settings: Settings, lane: Lane, stop, flies) -> A
 
 
 def _try_orthogonal(problem: Problem, settings: Settings, lane: Lane, length) -> Attempt:
-    step = orthogonal_step(settings.solver, problem, lane.modes.active, lane.state, length)
+    return orthogonal_attempt(
+        problem, settings, lane.modes, log_norms(lane.state), directions(lane.state), length
+    )
+
+
+def orthogonal_attempt(
+    problem: Problem, settings: Settings, modes: Modes, rho, start: Rows, length
+) -> Attempt:
+    """A step on orthogonal inputs, of neurons in units of exp(ρ_j)."""
+    step = orthogonal_step(settings.solver, problem, modes.active, rho, start, length)
     unit = own_norm(step.end)
     off = largest_of_rows(jnp.abs(step.error())) / unit
     error = _in_tolerances(settings, off, unit)
@@ -246,8 +257,8 @@ def _in_slots(stages: Float[Array, "s ..."], slots: int) -> Float[Array, "slots 
 
 def _in_tolerances(settings: Settings, errors, end) -> Float[Array, ""]:
     """The largest error in units of the tolerance; infinite if anything is not finite."""
-    finite = jnp.all(jnp.isfinite(end)) & jnp.all(jnp.isfinite(errors))
-    return jnp.where(finite, jnp.max(errors) / settings.rtol, jnp.inf)
+    worst, largest = jnp.max(errors), jnp.max(jnp.abs(end))  # not finite if anything is not
+    return jnp.where(jnp.isfinite(worst) & jnp.isfinite(largest), worst / settings.rtol, jnp.inf)
 
 
 def _rate_where_it_matters(problem: Problem, settings: Settings, lane: Lane):
@@ -275,3 +286,11 @@ def rate_of_fits(problem: Problem, modes: Modes, state: State) -> Float[Array, "
 def growth(error: Float[Array, ""]) -> Float[Array, ""]:
     """By how much a step may grow, or has to shrink, to have an error in tolerance."""
     return SAFETY * jnp.maximum(error, 1e-10) ** (-1 / 8)
+
+
+def longer_and_shorter(attempt: Attempt) -> tuple[Float[Array, ""], Float[Array, ""]]:
+    """The length of the next step if this one is accepted, and if it is rejected."""
+    factor = growth(attempt.error)
+    longer = attempt.length * jnp.clip(factor, LEAST, MOST)
+    shrink = jnp.where(jnp.isfinite(attempt.error), jnp.maximum(factor, LEAST), 0.1)
+    return longer, attempt.length * jnp.minimum(shrink, 0.95)

@@ -39,6 +39,7 @@ def take_off(
         r=None if modes.slide is None else residual(problem, modes, state),
         look=jnp.array(FIRST_LOOK),
         landing=not_landing(),
+        quiet=jnp.array(False),
         thawed=jnp.array(False),
         settled=jnp.array(False),
         counts=no_counts(),

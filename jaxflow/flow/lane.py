@@ -44,8 +44,9 @@ class Lane(eqx.Module):
 
     `stiff`: steps are implicit (see `collocation`); `r` are then the residuals that the last one
     has led to, see `known_residual`; None on orthogonal inputs. From `look` accepted steps on it is
-    looked at whether they should be. `thawed`: the residual is known not to be frozen. `settled`:
-    the evidence is that nothing is left to integrate.
+    looked at whether they should be. `quiet`: on orthogonal inputs steps need not be ready for a
+    change of mode until one comes near (see `jaxflow.flow.quiet`). `thawed`: the residual is known
+    not to be frozen. `settled`: the evidence is that nothing is left to integrate.
     """
 
     t: Float[Array, ""]
@@ -58,6 +59,7 @@ class Lane(eqx.Module):
     r: Float[Array, " n"] | None
     look: Int[Array, ""]
     landing: Landing
+    quiet: Bool[Array, ""]
     thawed: Bool[Array, ""]
     settled: Bool[Array, ""]
     counts: Counts

@@ -136,7 +136,7 @@ def solver_leg(problem, settings, ts, carry, implicit: Bool[Array, ""] | None = 
 
     def wanted(carry):
         lane, _ = carry
-        mine = True if implicit is None else lane.stiff == implicit
+        mine = ~lane.quiet if implicit is None else ~lane.quiet & (lane.stiff == implicit)
         return lane.running & (lane.thawed | (not settings.closed_form)) & mine
 
     def step(carry):
@@ -162,18 +162,24 @@ def _calm(problem, settings, lane: Lane, stop, now):
         return _at_rest(problem, settings, lane, stop)
 
     def look(_, lane: Lane):
-        calm = once_if(_is_plateau(problem, lane), allowed, jnp.array(False), lane)
-        return calm | is_decoupled(lane.modes) | _approaches(problem, settings, lane)
+        return serves(problem, settings, lane)
+
+    return once_if(now, look, jnp.array(False), lane)
+
+
+def serves(problem: Problem, settings: Settings, lane: Lane) -> Bool[Array, ""]:
+    """Whether a closed form serves on orthogonal inputs for as long as it is worth it."""
 
     def allowed(_, lane: Lane):
         r = frozen_residual(problem, settings, lane)
         duration = WORTHWHILE * lane.step
         return allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
 
-    return once_if(now, look, jnp.array(False), lane)
+    calm = once_if(is_plateau(problem, lane), allowed, jnp.array(False), lane)
+    return calm | is_decoupled(lane.modes) | _approaches(problem, settings, lane)
 
 
-def _is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
+def is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
     """Whether every datum is as good as fitted or still at its label.
 
     On orthogonal inputs no residual can be frozen elsewhere: a neuron of some size is at rest only

@@ -25,6 +25,7 @@ from jaxflow.flow.legs import (
 )
 from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import problem_of
+from jaxflow.flow.quiet import quiet_leg
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.sides import (
     SIGNS,
@@ -72,6 +73,8 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
             return _leg(leg, problem, own_data, settings, horizon, carry, implicit)
 
     kinds = [(solver_leg, jnp.array(False)), (closed_form_leg, None)]
+    if problem.span.orthogonal and own_data:
+        kinds.insert(0, (quiet_leg, None))
     if problem.boundaries is not None:
         kinds.insert(1, (solver_leg, jnp.array(True)))
     if has_approach(problem, settings):
@@ -85,10 +88,13 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
 
 def _any_waits(carry, leg, implicit, settings: Settings) -> bool:
     """Whether any run waits for the solver with such steps, or for one of the closed forms."""
-    thawed = np.asarray(carry[0].thawed) | (not settings.closed_form)
-    waits = np.asarray(carry[0].running) & (thawed == (leg is solver_leg))
+    lane, steps = carry[0], leg in (solver_leg, quiet_leg)
+    thawed = np.asarray(lane.thawed) | (not settings.closed_form)
+    waits = np.asarray(lane.running) & (thawed == steps)
+    if steps:
+        waits = waits & (np.asarray(lane.quiet) == (leg is quiet_leg))
     if leg is solver_leg:
-        waits = waits & (np.asarray(carry[0].stiff) == bool(implicit))
+        waits = waits & (np.asarray(lane.stiff) == bool(implicit))
     return bool(np.any(waits))
 
 

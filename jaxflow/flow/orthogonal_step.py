@@ -1,7 +1,8 @@
 """One step of an explicit Runge-Kutta method on orthogonal inputs.
 
-Neurons are measured in units of their own size at the start of the step, z_j = exp(ρ_j) (â_j, p̂_j),
-where (â_j, p̂_j) = (η_j, ω_j) at first. With s_j = exp(2ρ_j) and pairs that are inactive at rest,
+Neurons are measured in units of their own size at some time, z_j = exp(ρ_j) (â_j, p̂_j): as a rule
+at the start of the step, where then (â_j, p̂_j) = (η_j, ω_j). With s_j = exp(2ρ_j), and pairs that
+are inactive at rest,
 
     h_k = ‖x_k‖ Σ_j s_j â_j p̂_jk,   R_k = ‖x_k‖ (y_k − h_k)/n,
     dâ_j/dt = Σ_k p̂_jk R_k,   dp̂_jk/dt = â_j R_k.
@@ -10,7 +11,8 @@ The slope of p̂ is a product of a number of the neuron and one of the datum. Of
 these factors are kept, so that Σ_l c_l k_l over stages is one pass over the pairs.
 
 â and p̂ are the rows of one array, which a product of the whole with the amplitudes needs: so the
-compiler keeps every stage, where it would compute â_l once more for each of its many users.
+compiler keeps every stage, where it would compute â_l once more for each of its many users. Beside
+R_k there is a zero for the row â, on which no datum pulls: R and the rows are then of one length.
 """
 
 import diffrax
@@ -20,7 +22,7 @@ import numpy as np
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import FAR
-from jaxflow.flow.coordinates import State, directions, hidden_parts, log_norms
+from jaxflow.flow.coordinates import State
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import norm_over_rows, weighted_sum, weighted_sum_of_products
 from jaxflow.flow.stages import dense_weights, weights_to_the_end
@@ -33,19 +35,21 @@ class OrthogonalStep(eqx.Module):
     """A step that was tried: its start and the factors of the slopes of all stages.
 
     Attributes:
-        start: the state from which it starts.
+        rho: ρ_j, in whose units everything is.
+        start: â and p̂ at the start.
         active: pairs that move.
         a: â_j of every stage.
-        push: R_k of every stage, times the step.
+        push: zero and R_k of every stage, times the step.
         pull: dâ_j/dt of every stage, times the step.
         end: â and p̂ at the end.
         method: the Runge-Kutta method.
     """
 
-    start: State
+    rho: Float[Array, " m"]
+    start: Rows
     active: Bool[Array, "n m"]
     a: list[Float[Array, " m"]]
-    push: list[Float[Array, " n"]]
+    push: list[Float[Array, " n+1"]]
     pull: list[Float[Array, " m"]]
     end: Rows
     method: diffrax.AbstractERK = eqx.field(static=True)
@@ -57,26 +61,26 @@ class OrthogonalStep(eqx.Module):
     def inside(self, fraction: Float[Array, ""]) -> State:
         """The state at a fraction of the step, by the dense output; exact at both ends."""
         z = self.end + self._way(weights_to_the_end(self.method, fraction))
-        return in_own_units(log_norms(self.start), z, own_norm(z))
+        return in_own_units(self.rho, z, own_norm(z))
 
     def _way(self, weights) -> Rows:
         return _way(weights, self.push, self.pull, self.a, self.active)
 
     def pair_inside(self, fraction: Float[Array, ""], k, j) -> Float[Array, ""]:
         """p̂_jk at a fraction of the step."""
-        slopes = jnp.stack([a[j] * push[k] for a, push in zip(self.a, self.push, strict=True)])
-        return hidden_parts(self.start)[k, j] + dense_weights(self.method, fraction) @ slopes
+        slopes = jnp.stack([a[j] * push[k + 1] for a, push in zip(self.a, self.push, strict=True)])
+        return self.start[k + 1, j] + dense_weights(self.method, fraction) @ slopes
 
     @property
     def margins(self) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
         """p̂ of active pairs at both ends."""
-        ends = hidden_parts(self.start), self.end[1:]
+        ends = self.start[1:], self.end[1:]
         return tuple(jnp.where(self.active, p, FAR) for p in ends)
 
     @property
     def slopes(self) -> tuple[Float[Array, "n m"], Float[Array, "n m"]]:
         """dp̂/dt of active pairs at both ends, times the step."""
-        ends = ((self.push[i][:, None], self.a[i]) for i in (0, -1))
+        ends = ((self.push[i][1:, None], self.a[i]) for i in (0, -1))
         return tuple(jnp.where(self.active, push * a, 0.0) for push, a in ends)
 
 
@@ -84,27 +88,27 @@ def orthogonal_step(
     method: diffrax.AbstractERK,
     problem: Problem,
     active: Bool[Array, "n m"],
-    start: State,
+    rho: Float[Array, " m"],
+    start: Rows,
     length: Float[Array, ""],
 ) -> OrthogonalStep:
     """Compute all stages of a step. The method's last stage has to be the slope at the end."""
-    norms = problem.span.norms()
-    size = jnp.exp(2 * log_norms(start))
+    norms, y = _below_zero(problem.span.norms()), _below_zero(problem.y)
+    size = jnp.exp(2 * rho)
     a, push, pull = [], [], []
 
     def stage(z: Rows):
-        outputs = norms * (z @ (size * z[0]))[1:]
-        force = length * (problem.y - outputs) * norms / problem.n
+        outputs = norms * (z @ (size * z[0]))
+        force = length * (y - outputs) * norms / problem.n
         a.append(z[0])
         push.append(force)
-        pull.append(jnp.concatenate([jnp.zeros(1), force]) @ z)
+        pull.append(force @ z)
 
-    z = directions(start)
-    stage(z)
+    stage(start)
     for row in method.tableau.a_lower:
-        z = directions(start) + _way(np.asarray(row), push, pull, a, active)
+        z = start + _way(np.asarray(row), push, pull, a, active)
         stage(z)
-    return OrthogonalStep(start, active, a, push, pull, z, method)
+    return OrthogonalStep(rho, start, active, a, push, pull, z, method)
 
 
 def own_norm(z: Rows) -> Float[Array, " m"]:
@@ -121,5 +125,10 @@ def in_own_units(rho: Float[Array, " m"], z: Rows, norm: Float[Array, " m"]) -> 
 def _way(weights, push, pull, a, active) -> Rows:
     """Σ_l weights_l k_l over stages, for the pairs that move."""
     turned = weighted_sum(weights, pull)
-    moved = weighted_sum_of_products(weights, [force[:, None] for force in push], a)
+    moved = weighted_sum_of_products(weights, [force[1:, None] for force in push], a)
     return jnp.concatenate([turned[None], jnp.where(active, moved, 0.0)])
+
+
+def _below_zero(x: Float[Array, " n"]) -> Float[Array, " n+1"]:
+    """A zero for the row â, and below it one number for each row of p̂."""
+    return jnp.concatenate([jnp.zeros(1), x])

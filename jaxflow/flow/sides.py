@@ -117,6 +117,7 @@ def side_of(problem: Problem, lane: Lane, room: Room, sign: float, apart) -> Sid
         modes=Modes(active, None),
         log=DeathTable(jnp.full(active.shape, jnp.inf)),
         balance=Balance(kappa, jnp.where(chosen, lane.balance.rho[neurons], least)),
+        quiet=jnp.array(True),
         status=jnp.where(apart, lane.status, Status.moving),
     )
     y = jnp.where(real, problem.y[data], 0.0)

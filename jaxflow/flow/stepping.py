@@ -5,14 +5,14 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, Bool
+from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, along_boundaries
 from jaxflow.flow.attempt import (
     CLEAN,
     Attempt,
-    growth,
     known_residual,
+    longer_and_shorter,
     try_step,
 )
 from jaxflow.flow.branching import once_if
@@ -27,7 +27,7 @@ from jaxflow.flow.coordinates import (
 from jaxflow.flow.crossing import may_cross
 from jaxflow.flow.landing import meet
 from jaxflow.flow.lane import Lane, not_landing
-from jaxflow.flow.orthogonal_step import in_own_units
+from jaxflow.flow.orthogonal_step import Rows, in_own_units
 from jaxflow.flow.outcome import Outcome, count, moved, outcome_of
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.rows import sum_of_rows
@@ -36,8 +36,6 @@ from jaxflow.flow.status import Status
 from jaxflow.flow.switching import switch_modes
 from jaxflow.modes import codes
 
-LEAST, MOST = 0.2, 5.0
-"""By how much a step shrinks or grows at once; see `attempt.growth`."""
 STABLE = 1.5
 """Product of step and rate from which on an explicit step may be held up by the fastest fit."""
 LEAP, WORTH = 30.0, 60.0
@@ -64,7 +62,7 @@ def attempt_step(
     outcome = once_if(eventful, met, plain, lane, attempt)
     if lane.modes.slide is not None:
         outcome = _method_for_the_next(lane, attempt, outcome, good)
-    return _give_up(settings, _carried_out(problem, lane, outcome))
+    return give_up(settings, _carried_out(problem, lane, outcome))
 
 
 def _method_for_the_next(lane: Lane, attempt: Attempt, outcome: Outcome, good):
@@ -99,15 +97,10 @@ def _carried_out(problem: Problem, lane: Lane, outcome: Outcome) -> Lane:
 
 def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, good) -> Outcome:
     """The end of a good step; of any other the start, from where to try a shorter one."""
-    length = attempt.length
-    factor = growth(attempt.error)
-    longer = length * jnp.clip(factor, LEAST, MOST)
-    shrink = jnp.where(jnp.isfinite(attempt.error), jnp.maximum(factor, LEAST), 0.1)
-    shorter = length * jnp.minimum(shrink, 0.95)
+    length, (longer, shorter) = attempt.length, longer_and_shorter(attempt)
     cut = (length >= stop - lane.t) & ~lane.landing.on
     kept = jnp.where(cut | lane.landing.on, jnp.maximum(longer, lane.step), longer)
-    smallest = 4 * jnp.finfo(jnp.float64).eps * lane.t
-    stuck = ~good & (length <= smallest)
+    stuck = ~good & (length <= smallest_step(lane.t))
     return outcome_of(
         lane,
         attempt,
@@ -124,11 +117,16 @@ def _accepted_or_rejected(problem: Problem, lane: Lane, attempt: Attempt, stop, 
 def _tidy(problem: Problem, lane: Lane, attempt: Attempt) -> State:
     """The end of a step with what is known to hold: sliding, invariants, signs."""
     if lane.modes.slide is None:
-        state = in_own_units(log_norms(lane.state), attempt.step.end, attempt.unit)
-        return _not_below_zero(lane.modes, restore_invariants(state, lane.balance))
+        return tidied(lane, log_norms(lane.state), attempt.step.end, attempt.unit)
     end = attempt.step.end
     omega = along_boundaries(problem, lane.modes, end.omega)
     return restore_invariants(assemble(end.rho, end.eta, omega), lane.balance)
+
+
+def tidied(lane: Lane, rho, z: Rows, unit) -> State:
+    """Orthogonal inputs: the state of neurons exp(ρ_j) z_j, of norm `unit`, invariants restored."""
+    state = restore_invariants(in_own_units(rho, z, unit), lane.balance)
+    return _not_below_zero(lane.modes, state)
 
 
 def _not_below_zero(modes: Modes, state: State) -> State:
@@ -143,7 +141,13 @@ def _not_below_zero(modes: Modes, state: State) -> State:
     return assemble(log_norms(state), output_parts(state), omega)
 
 
-def _give_up(settings: Settings, lane: Lane) -> Lane:
+def smallest_step(t: Float[Array, ""]) -> Float[Array, ""]:
+    """The length below which a step does not lead on from the time t."""
+    return 4 * jnp.finfo(jnp.float64).eps * t
+
+
+def give_up(settings: Settings, lane: Lane) -> Lane:
+    """The lane, which ends where it has no steps or no room for events left, or broke down."""
     over = lane.counts.attempted >= settings.max_steps
     broken = ~jnp.isfinite(jnp.sum(sum_of_rows(lane.state)))
     status = jnp.where(lane.running & over, Status.step_limit, lane.status)

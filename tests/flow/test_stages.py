@@ -10,7 +10,7 @@ import pytest
 
 import jaxflow
 from jaxflow.flow.attempt import try_step
-from jaxflow.flow.coordinates import hidden_parts, output_parts
+from jaxflow.flow.coordinates import directions, hidden_parts, log_norms, output_parts
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.integrate import take_off
 from jaxflow.flow.launch import launch
@@ -61,9 +61,11 @@ def test_factored_stages_are_those_of_diffrax_on_the_plain_field(solver):
     term = diffrax.ODETerm(lambda t, z, args: plain(z))
     memory = solver.init(term, 0.0, length, start, None)
     wanted, error, dense, _, _ = solver.step(term, 0.0, length, start, None, memory, False)
-    step = jax.jit(lambda state: orthogonal_step(solver, plan.problem, active, state, length))(
-        plan.state
-    )
+    step = jax.jit(
+        lambda state: orthogonal_step(
+            solver, plan.problem, active, log_norms(state), directions(state), length
+        )
+    )(plan.state)
     assert active.any() and not active.all()
     found = {"a": step.end[0], "p": step.end[1:]}
     estimate = {"a": step.error()[0], "p": step.error()[1:]}
