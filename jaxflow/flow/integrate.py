@@ -13,7 +13,7 @@ from jaxtyping import Array, Float
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.coordinates import Balance, State
 from jaxflow.flow.field import residual, vector_field
-from jaxflow.flow.lane import Lane, Record, no_counts, not_landing
+from jaxflow.flow.lane import Lane, Record, no_counts, not_landing, on_their_way
 from jaxflow.flow.legs import approach_leg, closed_form_leg, has_approach, solver_leg
 from jaxflow.flow.log import empty_log
 from jaxflow.flow.problem import Problem
@@ -68,10 +68,10 @@ def integrate(
             return approach_leg(problem, settings, ts, carry)
 
         return jax.lax.while_loop(lambda carry: carry[0].running, fly, carry)
-    while carry[0].running:
+    while on_their_way(carry[0]):
         carry = closed_form_leg(problem, settings, ts, carry)
-        if carry[0].running:
+        if on_their_way(carry[0]):
             carry = solver_leg(problem, settings, ts, carry)
-        if carry[0].running and has_approach(problem, settings):
+        if on_their_way(carry[0]) and has_approach(problem, settings):
             carry = approach_leg(problem, settings, ts, carry)
     return carry

@@ -2,6 +2,7 @@
 
 import equinox as eqx
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.activation import Modes
@@ -69,6 +70,11 @@ class Lane(eqx.Module):
     def running(self) -> Bool[Array, ""]:
         """Whether the run goes on."""
         return self.status == Status.running
+
+
+def on_their_way(lanes: Lane) -> Bool[np.ndarray, "*runs"]:
+    """Which of one or more runs go on, for a decision on the host, without a program for it."""
+    return np.asarray(lanes.status) == Status.running
 
 
 class Record(eqx.Module):

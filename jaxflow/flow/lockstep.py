@@ -14,7 +14,7 @@ import numpy as np
 from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.gradient_flow import at_start
-from jaxflow.flow.lane import Lane
+from jaxflow.flow.lane import Lane, on_their_way
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.legs import (
     approach_leg,
@@ -90,7 +90,7 @@ def _any_waits(carry, leg, implicit, settings: Settings) -> bool:
     """Whether any run waits for the solver with such steps, or for one of the closed forms."""
     lane, steps = carry[0], leg in (solver_leg, quiet_leg)
     thawed = np.asarray(lane.thawed) | (not settings.closed_form)
-    waits = np.asarray(lane.running) & (thawed == steps)
+    waits = on_their_way(lane) & (thawed == steps)
     if steps:
         waits = waits & (np.asarray(lane.quiet) == (leg is quiet_leg))
     if leg is solver_leg:
@@ -115,7 +115,7 @@ def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room
 
 def _stragglers(problem, settings: Settings, horizon, carry):
     """Integrate the few runs that are left where most have arrived, some at a time."""
-    left, batch = np.flatnonzero(np.asarray(carry[0].running)), horizon.shape[0]
+    left, batch = np.flatnonzero(on_their_way(carry[0])), horizon.shape[0]
     if not 0 < len(left) <= FEW * batch:
         return carry
     size = max(int(np.ceil(SMALL * batch)), LEAST)
@@ -139,7 +139,7 @@ def _rooms(dataset: Dataset, width: int, settings: Settings) -> tuple[Room, Room
 
 
 def _any_run(carry) -> bool:
-    return bool(np.any(np.asarray(carry[0].running)))
+    return bool(np.any(on_their_way(carry[0])))
 
 
 def _named(given) -> tuple:
