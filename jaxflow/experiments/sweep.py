@@ -93,12 +93,12 @@ def _go_on(store: Store, engine: Engine, show_progress: bool) -> bool:
     """Integrate what is missing; whether that was interrupted."""
     counts = Tally(store.plan)
     with sweep_progress(store, show_progress) as advance:
-        for runs, values in store.done(("status",)):
-            counts.add(runs, values)
-        if counts.runs < store.plan.runs:
-            advance(counts, 0)
         results, writer = engine(store.plan, store.missing()), Writer(store)
         try:
+            for runs, values in store.done(("status",)):
+                counts.add(runs, values)
+            if counts.runs < store.plan.runs:
+                advance(counts, 0)
             for number, values in results:
                 writer.add(number, values)
                 chunk = store.plan.chunk(number)

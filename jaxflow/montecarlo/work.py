@@ -88,6 +88,8 @@ class ChunkWork:
             if progress is not None:
                 progress(count)
 
+        if block in self._compiled:  # by now
+            open_to_others()
         try:
             values = integrate_chunk(self.plan, number, self.integrate, batch_done)
             self._compiled.add(block)

@@ -149,6 +149,23 @@ def test_an_interrupted_sweep_goes_on(finished, runs, tmp_path):
     assert all(file.read_bytes() == content for file, content in before.items())
 
 
+def test_an_interrupt_while_finished_runs_are_counted_is_one_too(tmp_path, monkeypatch):
+    path, done, keys = tmp_path / "out", Store.done, [KeyboardInterrupt]
+
+    def interrupted(store, names):
+        for found in done(store, names):
+            yield found
+            if keys:
+                raise keys.pop()
+
+    assert sweep(spec(path), integrate=interrupted_after(9)).interrupted
+    before = chunks(path)
+    monkeypatch.setattr(Store, "done", interrupted)
+    report = sweep(spec(path), integrate=ends_of)
+    assert report.interrupted and report.exit_status == 1 and chunks(path) == before
+    assert sweep(spec(path), integrate=ends_of).complete
+
+
 def test_an_error_in_a_chunk_is_not_hidden_and_loses_nothing(runs, tmp_path):
     path = tmp_path / "out"
     with pytest.raises(MemoryError):
