@@ -23,6 +23,7 @@ from jaxflow.flow.attempt import longer_and_shorter, orthogonal_attempt
 from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import directions, log_norms
 from jaxflow.flow.crossing import may_cross
+from jaxflow.flow.decoupled import is_decoupled
 from jaxflow.flow.lane import Counts, Lane, Record
 from jaxflow.flow.legs import WORTHWHILE, is_plateau, serves, typed
 from jaxflow.flow.noting import note
@@ -117,6 +118,7 @@ def _judged(problem, settings, ts, lane: Lane, record: Record, flies: Bool[Array
         return lane.status, lane.settled, serves(problem, settings, lane)
 
     no = jnp.array(False)
-    matters = flies & (is_plateau(problem, lane) | (lane.t >= settings.horizon))
+    may_serve = is_plateau(problem, lane) | is_decoupled(lane.modes)
+    matters = flies & (may_serve | (lane.t >= settings.horizon))
     status, settled, calm = once_if(matters, judged, (lane.status, no, no), lane)
     return replace(lane, status=status, settled=settled, thawed=~calm)

@@ -90,3 +90,12 @@ def test_rounds_take_no_step_too_many():
     plan, settings, *carry = begun(network, data, horizon=3.0, max_steps=6)
     lane, _ = in_rounds(plan.problem, settings, tuple(carry))
     assert int(lane.counts.attempted) == 6 and lane.status == Status.step_limit
+
+
+def test_neurons_of_one_datum_each_wait_for_their_closed_form_after_a_round():
+    data, network = all_growing(width=4)
+    x = np.asarray(data.x)
+    alone = jaxflow.ReluNetwork(jnp.array(0.25 * x - 0.05 * x.sum(0)), network.a)
+    plan, settings, *carry = begun(alone, data, horizon=3.0)
+    lane, _ = in_rounds(plan.problem, settings, tuple(carry))
+    assert not lane.thawed and lane.running and int(lane.counts.attempted) == 4
