@@ -41,7 +41,6 @@ def take_off(
         landing=not_landing(),
         quiet=jnp.array(False),
         thawed=jnp.array(False),
-        settled=jnp.array(False),
         counts=no_counts(),
         status=jnp.array(int(Status.running)),
     )

@@ -47,7 +47,7 @@ class Lane(eqx.Module):
     has led to, see `known_residual`; None on orthogonal inputs. From `look` accepted steps on it is
     looked at whether they should be. `quiet`: on orthogonal inputs steps need not be ready for a
     change of mode until one comes near (see `jaxflow.flow.quiet`). `thawed`: the residual is known
-    not to be frozen. `settled`: the evidence is that nothing is left to integrate.
+    not to be frozen.
     """
 
     t: Float[Array, ""]
@@ -62,7 +62,6 @@ class Lane(eqx.Module):
     landing: Landing
     quiet: Bool[Array, ""]
     thawed: Bool[Array, ""]
-    settled: Bool[Array, ""]
     counts: Counts
     status: Int[Array, ""]
 

@@ -91,7 +91,6 @@ def _is_early(problem: Problem, lane: Lane) -> Bool[Array, ""]:
 
 def _frozen_piece(problem, settings, stop, lane: Lane) -> Lane:
     r = frozen_residual(problem, settings, lane)
-    r = jnp.where(_at_rest(problem, settings, lane, stop), 0.0, r)
     tolerance = settings.frozen_tolerance
     end, flight = frozen_flow(
         problem, lane.modes, lane.state, lane.log, lane.balance, r, lane.t, stop, tolerance
@@ -145,21 +144,16 @@ def solver_leg(problem, settings, ts, carry, implicit: Bool[Array, ""] | None = 
         lane = attempt_step(problem, settings, lane, next_stop(settings, ts, record), flies)
         now = flies & (lane.counts.attempted % WORTHWHILE == 0)
         lane, record = note(problem, settings, ts, (lane, record), now)
-        calm = _calm(problem, settings, lane, next_stop(settings, ts, record), now)
+        calm = _calm(problem, settings, lane, now)
         return replace(lane, thawed=~calm | lane.landing.on), record
 
     return typed(jax.lax.while_loop(wanted, step, carry))
 
 
-def _calm(problem, settings, lane: Lane, stop, now):
-    """Whether a closed form serves; on general inputs only where all is at rest.
-
-    On orthogonal inputs that is looked at only `now` and then.
-    """
-    if not settings.closed_form:
+def _calm(problem, settings, lane: Lane, now):
+    """Whether a closed form serves, which is looked at `now` and then on orthogonal inputs only."""
+    if not settings.closed_form or lane.modes.slide is not None:
         return jnp.array(False)
-    if lane.modes.slide is not None:
-        return _at_rest(problem, settings, lane, stop)
 
     def look(_, lane: Lane):
         return serves(problem, settings, lane)
@@ -243,16 +237,6 @@ def frozen_residual(problem: Problem, settings: Settings, lane: Lane) -> Float[A
     size = jnp.abs(problem.y)
     level = settings.rtol * jnp.where(size > 0, size, jnp.max(size))
     return jnp.where(jnp.abs(r) <= level, 0.0, r)
-
-
-def _at_rest(problem, settings, lane: Lane, stop):
-    """Whether nothing moves until the next stop: settled, or ‖X‖_op ‖r‖ (stop − t)/n ≤ rtol.
-
-    The loss never grows, and ‖D_j‖ ≤ ‖X‖_op ‖r‖/n.
-    """
-    r = residual(problem, lane.modes, lane.state)
-    way = problem.span.operator_norm() * jnp.linalg.norm(r) * (stop - lane.t) / problem.n
-    return lane.settled | (way <= settings.rtol)
 
 
 def typed(carry):

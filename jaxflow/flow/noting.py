@@ -49,10 +49,9 @@ def note(problem, settings, ts, carry, ends: bool | Bool[Array, ""] = True):
     record = _recorded(ts, lane, record) if ts.shape[0] else record
     over = jnp.where(record.seeking, lane.t >= settings.horizon, record.saved == ts.shape[0])
     found = _evidence_when_needed(problem, settings, lane, over, ends)
-    settled = found.settled(settings.rtol)
-    done = over | (settled & record.seeking)
+    done = over | (found.settled(settings.rtol) & record.seeking)
     status = jnp.where(lane.running & done, verdict(found, settings), lane.status)
-    return replace(lane, status=status, settled=settled), record
+    return replace(lane, status=status), record
 
 
 def _recorded(ts, lane: Lane, record: Record) -> Record:

@@ -115,10 +115,10 @@ def _judged(problem, settings, ts, lane: Lane, record: Record, flies: Bool[Array
 
     def judged(_, lane: Lane):
         lane, _ = note(problem, settings, ts, (lane, record))
-        return lane.status, lane.settled, serves(problem, settings, lane)
+        return lane.status, serves(problem, settings, lane)
 
     no = jnp.array(False)
     may_serve = is_plateau(problem, lane) | is_decoupled(lane.modes)
     matters = flies & (may_serve | (lane.t >= settings.horizon))
-    status, settled, calm = once_if(matters, judged, (lane.status, no, no), lane)
-    return replace(lane, status=status, settled=settled, thawed=~calm)
+    status, calm = once_if(matters, judged, (lane.status, no), lane)
+    return replace(lane, status=status, thawed=~calm)

@@ -1,5 +1,6 @@
 """Certificates of ends on general inputs, held against limits in closed form."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -70,3 +71,32 @@ def test_rounding_of_data_that_large_neurons_fit_does_not_count_against_small_on
     run, left = end_of([np.sqrt(0.7 / NORMS[0]), 3e-8 * (1 + 1e-9), 3e-8])
     assert left <= float(run.evidence.movement) <= 1e-6
     assert run.status == Status.interpolated
+
+
+@pytest.mark.parametrize("key", [0, 1, 3])
+def test_neurons_of_both_signs_that_fit_a_zero_label_are_within_the_bound_of_their_limit(key):
+    """They are left along other data and hardly see that one: coordinates of 1e-8 and less.
+
+    DOP853 on (w, a), the field written out here, goes on from where the run ended.
+    """
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(4), 6, 8)
+    data = jaxflow.Dataset(data.x, data.y.at[2].set(0.0))
+    start = jaxflow.init.balanced(jax.random.split(jax.random.key(5), 7)[key], 40, 8, scale=1e-8)
+    run = jaxflow.gradient_flow(start, data)
+    w, a = np.asarray(run.final.w), np.asarray(run.final.a)
+    x, y = np.asarray(data.x), np.asarray(data.y)
+    born = np.exp(np.asarray(run.last)[0]) > 1e-3
+    sees_zero = np.abs(w @ x[2]) * (w @ x[2] > 0)
+    assert born.any() and 0 < sees_zero[born].max() < 1e-4
+
+    def field(_, z):
+        w, a = np.split(z.reshape(40, 9), [8], axis=1)
+        r = (y - a[:, 0] @ np.maximum(w @ x.T, 0)) / 6
+        force = ((w @ x.T > 0) * r) @ x
+        return np.column_stack([a * force, np.sum(w * force, 1)]).ravel()
+
+    z = np.column_stack([w, a])
+    end = solve_ivp(field, (0, 300), z.ravel(), "DOP853", rtol=1e-12, atol=1e-24).y[:, -1]
+    way = np.linalg.norm(end.reshape(z.shape) - z, axis=1) / np.linalg.norm(z, axis=1)
+    assert run.status == Status.interpolated and run.end_time < 500
+    assert 0 < way.max() <= float(run.evidence.movement)
