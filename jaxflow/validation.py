@@ -47,7 +47,8 @@ def float64_array(name: str, value: object, shape: tuple[str | int, ...]) -> Flo
     if not np.all(np.isfinite(array)):
         at = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{name}: got {array[at]} at index {at}, wanted finite numbers")
-    return jnp.asarray(array, dtype=jnp.float64)
+    ready = isinstance(value, jax.Array) and value.dtype == jnp.float64 and not value.weak_type
+    return value if ready else jnp.asarray(array, dtype=jnp.float64)
 
 
 def _as_numeric(name: str, value: object, shape: tuple[str | int, ...]) -> np.ndarray:

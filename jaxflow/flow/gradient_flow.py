@@ -6,16 +6,16 @@ import diffrax
 import equinox as eqx
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float, Int
+from jaxtyping import Array, Float
 
 from jaxflow.compilation import program
 from jaxflow.dataset import Dataset
 from jaxflow.flow.coordinates import log_norms
-from jaxflow.flow.ending import Evidence, evidence
+from jaxflow.flow.ending import evidence
 from jaxflow.flow.integrate import integrate, take_off
 from jaxflow.flow.lane import Lane, Record
 from jaxflow.flow.launch import Launch, launch
-from jaxflow.flow.legs import typed
+from jaxflow.flow.legs import closed_form_leg, typed
 from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import DEFAULT_RTOL, ROOM_FOR_EVENTS, SMALLEST_RTOL, Settings
@@ -94,7 +94,7 @@ def gradient_flow(
     settings = settings_of(rtol, horizon, max_steps, solver, max_events, closed_form)
     settings = replace(settings, mesh=devices_of(network))
     times = _times_to_the_end(network, dataset, settings) if ts is None else save_times(ts)
-    plan, settings, lane, record = _fly(network, dataset, settings, times, jnp.array(False))
+    plan, settings, lane, record = _fly(network, dataset, settings, times, np.array(False))
     return _trajectory(plan, settings, times, record, lane)
 
 
@@ -123,7 +123,7 @@ def _times_to_the_end(network: ReluNetwork, dataset: Dataset, settings: Settings
 
     The same compiled program then saves on the way.
     """
-    plan, _, lane, _ = _fly(network, dataset, settings, jnp.zeros(GRID), jnp.array(True))
+    plan, _, lane, _ = _fly(network, dataset, settings, np.zeros(GRID), np.array(True))
     return _grid(plan, lane.t)
 
 
@@ -145,8 +145,15 @@ def fly(network: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Lau
 
 def _fly(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
     """The launch, the settings with a horizon, and lane and record at the end."""
-    plan, settings, lane, record = at_start(network, dataset.for_programs(), settings, ts, seeking)
-    return plan, settings, *integrate(plan.problem, settings, lane, ts, record)
+    plan, settings, *carry = begin(network, dataset.for_programs(), settings, ts, seeking)
+    return plan, settings, *integrate(plan.problem, settings, ts, tuple(carry))
+
+
+@program(lambda network, dataset, *_: network.width * dataset.n)
+def begin(network: ReluNetwork, dataset: Dataset, settings: Settings, ts, seeking):
+    """As `at_start`, but with lane and record after a first leg, in closed form."""
+    plan, settings, *carry = at_start(network, dataset, settings, ts, seeking)
+    return plan, settings, *closed_form_leg(plan.problem, settings, ts, tuple(carry))
 
 
 @eqx.filter_jit
@@ -192,7 +199,7 @@ def births_and_fits(plan: Launch) -> Float[Array, ""]:
 
 def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane) -> Trajectory:
     """What a run has been, and the evidence at its end."""
-    found, modes = _at_end(plan.problem, lane, record)
+    found, modes, reports = _at_end(plan.problem, lane, record)
     return Trajectory(
         ts=ts,
         states=record.states,
@@ -205,14 +212,15 @@ def _trajectory(plan: Launch, settings: Settings, ts, record: Record, lane: Lane
         counts=lane.counts,
         code=lane.status,
         rtol=settings.rtol,
-        reports=lane.modes.reports,
+        reports=reports,
     )
 
 
 @program(lambda problem, lane, record: lane.modes.active.size)
-def _at_end(problem: Problem, lane: Lane, record: Record) -> tuple[Evidence, Int[Array, "T m n"]]:
-    """The evidence there, and the modes at save times with the neurons first."""
-    return evidence(problem, lane.modes, lane.state), jnp.swapaxes(record.modes, 1, 2)
+def _at_end(problem: Problem, lane: Lane, record: Record):
+    """Evidence, modes at save times with the neurons first, and what the choices reported."""
+    modes = jnp.swapaxes(record.modes, 1, 2)
+    return evidence(problem, lane.modes, lane.state), modes, lane.modes.reports
 
 
 def settings_of(rtol, horizon, max_steps, solver=None, max_events=0, closed_form=True) -> Settings:
@@ -223,7 +231,7 @@ def settings_of(rtol, horizon, max_steps, solver=None, max_events=0, closed_form
     """
     return Settings(
         rtol=_tolerance(rtol),
-        horizon=jnp.asarray(jnp.inf if horizon is None else _horizon(horizon)),
+        horizon=np.asarray(np.inf) if horizon is None else _horizon(horizon),
         max_steps=_steps(max_steps),
         max_events=max_events and positive_integer("max_events", max_events),
         solver=_solver(solver),
@@ -241,19 +249,19 @@ def _tolerance(rtol):
         raise ValueError(
             f"rtol: got {rtol!r}, wanted between {SMALLEST_RTOL:g} (rounding) and 0.01"
         )
-    return jnp.asarray(value)
+    return np.asarray(value)
 
 
 def _steps(max_steps):
     if is_traced(max_steps):
         return eqx.error_if(max_steps, max_steps < 1, "max_steps: wanted at least 1")
-    return jnp.asarray(positive_integer("max_steps", max_steps))
+    return np.asarray(positive_integer("max_steps", max_steps))
 
 
 def _horizon(horizon):
     if is_traced(horizon):
         return eqx.error_if(horizon, ~(horizon > 0), "horizon: wanted a positive time")
-    return positive_number("horizon", horizon)
+    return np.asarray(positive_number("horizon", horizon))
 
 
 def _solver(solver):

@@ -47,30 +47,25 @@ def take_off(
 
 
 def integrate(
-    problem: Problem,
-    settings: Settings,
-    lane: Lane,
-    ts: Float[Array, " T"],
-    record: Record,
+    problem: Problem, settings: Settings, ts: Float[Array, " T"], carry: tuple[Lane, Record]
 ) -> tuple[Lane, Record]:
-    """Integrate to the last save time, or when seeking to the end that evidence gives.
+    """From the end of a first leg, in closed form, to the last save time or the end that is sought.
 
-    The loop goes through the kinds of legs: closed forms as long as their bounds allow them, then
-    steps of the solver until they do again, then the last approach if it has come to that.
+    The loop goes through the kinds of legs: steps of the solver until closed forms serve, the last
+    approach if it has come to that, other closed forms as long as their bounds allow them.
     """
-    carry = lane, record
     if is_anything_traced((problem, settings, carry, ts)):
 
         def fly(carry):
-            carry = closed_form_leg(problem, settings, ts, carry)
             carry = solver_leg(problem, settings, ts, carry)
-            return approach_leg(problem, settings, ts, carry)
+            carry = approach_leg(problem, settings, ts, carry)
+            return closed_form_leg(problem, settings, ts, carry)
 
         return jax.lax.while_loop(lambda carry: carry[0].running, fly, carry)
     while on_their_way(carry[0]):
-        carry = closed_form_leg(problem, settings, ts, carry)
-        if on_their_way(carry[0]):
-            carry = solver_leg(problem, settings, ts, carry)
+        carry = solver_leg(problem, settings, ts, carry)
         if on_their_way(carry[0]) and has_approach(problem, settings):
             carry = approach_leg(problem, settings, ts, carry)
+        if on_their_way(carry[0]):
+            carry = closed_form_leg(problem, settings, ts, carry)
     return carry

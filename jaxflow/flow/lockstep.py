@@ -13,7 +13,7 @@ import numpy as np
 
 from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
-from jaxflow.flow.gradient_flow import at_start
+from jaxflow.flow.gradient_flow import at_start, begin
 from jaxflow.flow.lane import Lane, on_their_way
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.legs import (
@@ -161,9 +161,8 @@ def _start(networks: ReluNetwork, dataset: Dataset, settings: Settings):
     own_data, nothing = dataset.x.ndim == 3, jnp.asarray(NO_TIMES)
 
     def start(network, data):
-        plan, with_horizon, *carry = at_start(network, data, settings, nothing, True)
-        if dataset.is_orthogonal:
-            carry = closed_form_leg(plan.problem, with_horizon, nothing, tuple(carry))
+        first = begin if dataset.is_orthogonal else at_start
+        plan, with_horizon, *carry = first(network, data, settings, nothing, True)
         return plan, with_horizon.horizon, tuple(carry)
 
     plan, horizon, carry = jax.vmap(start, (0, 0 if own_data else None))(networks, dataset)
