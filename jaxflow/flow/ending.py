@@ -44,6 +44,7 @@ import jax.numpy as jnp
 from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, driving_force
+from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import State, hidden_parts, log_norms, output_parts
 from jaxflow.flow.field import outputs, residual, tangent_kernel
 from jaxflow.flow.problem import Problem
@@ -52,10 +53,10 @@ from jaxflow.lapack import eigenvalues
 MOVEMENT = 1e-6
 """The δ that is assumed and then verified."""
 FINER = (1e-9, 1e-12)
-"""Others that are tried on orthogonal inputs, where neurons that fit a zero label together, or are
-left at a fitted datum, hardly see it any more."""
+"""Others that are tried after it on orthogonal inputs, where neurons that fit a zero label together
+hardly see it any more."""
 WIDER = (3e-5, 1e-3)
-"""Others that are tried on general inputs."""
+"""Others that are tried after it on general inputs."""
 REST = 4e-15
 """Forces this small, in units of max‖x‖ ‖y‖/n, are rounding."""
 REST_SHARE = 0.1
@@ -124,29 +125,20 @@ def evidence(problem: Problem, modes: Modes, state: State) -> Evidence:
 
 
 def _movement_orthogonal(problem: Problem, modes: Modes, state: State, seen, r):
-    """The least bound that some δ verifies; inf if none does.
-
-    One δ after the other: as a batch their sums would depend in the last digit on how many runs
-    are looked at together.
-    """
-    deltas = (MOVEMENT, *FINER)
-    ways = [_orthogonal_within(problem, modes, state, seen, r, delta) for delta in deltas]
-    return _least_verified(jnp.stack(ways), jnp.array(deltas))
+    """The bound of the first δ that is verified; inf if none is."""
+    way = _orthogonal_within(problem, MOVEMENT, modes, state, seen, r)
+    for delta in FINER:
+        finer = partial(_next_within, problem, delta)
+        way = once_if(jnp.isinf(way), finer, way, modes, state, seen, r)
+    return way
 
 
-def _movement(problem: Problem, modes: Modes, state: State, seen):
-    """Likewise for any inputs."""
-    off, deltas = _with_what_is_hidden(problem, modes, state), jnp.array((MOVEMENT, *WIDER))
-    within = partial(_within, problem, modes, state, seen, off)
-    return _least_verified(jax.vmap(within)(deltas), deltas)
+def _next_within(problem: Problem, delta: float, _, modes: Modes, state: State, seen, r):
+    return _orthogonal_within(problem, delta, modes, state, seen, r)
 
 
-def _least_verified(ways: Float[Array, " d"], deltas: Float[Array, " d"]) -> Float[Array, ""]:
-    return jnp.min(jnp.where(ways <= deltas, ways, jnp.inf))
-
-
-def _orthogonal_within(problem: Problem, modes: Modes, state: State, seen, r, delta):
-    """How far everything moves at most if it is by no more than δ, from the kernel's diagonal."""
+def _orthogonal_within(problem: Problem, delta: float, modes: Modes, state: State, seen, r):
+    """How far everything moves if it is by no more than δ, from the kernel's diagonal; else inf."""
     steady = modes.active & (hidden_parts(state) > delta)
     size = jnp.maximum(jnp.abs(output_parts(state)) - delta, 0.0)
     kernel = jnp.exp(2 * (log_norms(state) - delta)) * size**2
@@ -154,7 +146,17 @@ def _orthogonal_within(problem: Problem, modes: Modes, state: State, seen, r, de
     mu = jnp.min(jnp.where(seen, problem.span.norms() ** 2 * per_datum, jnp.inf))
     gap = jnp.linalg.norm(r)
     way = jnp.where(gap > 0, problem.span.operator_norm() * gap / mu, 0.0)
-    return jnp.where(mu > 0, way, jnp.inf)
+    return jnp.where((mu > 0) & (way <= delta), way, jnp.inf)
+
+
+def _movement(problem: Problem, modes: Modes, state: State, seen):
+    """Likewise for any inputs."""
+    off = _with_what_is_hidden(problem, modes, state)
+    deltas = jnp.array((MOVEMENT, *WIDER))
+    within = partial(_movement_within, problem, modes, state, seen, off)
+    ways = jax.vmap(within)(deltas)
+    verified = ways <= deltas
+    return jnp.where(jnp.any(verified), ways[jnp.argmax(verified)], jnp.inf)
 
 
 def _with_what_is_hidden(problem: Problem, modes: Modes, state: State) -> Float[Array, " n"]:
@@ -169,7 +171,7 @@ def _with_what_is_hidden(problem: Problem, modes: Modes, state: State) -> Float[
     return r + HIDDEN * (jnp.abs(problem.y) + terms)
 
 
-def _within(problem: Problem, modes: Modes, state: State, seen, off, delta):
+def _movement_within(problem: Problem, modes: Modes, state: State, seen, off, delta):
     """How far everything moves at most if it is by no more than δ; inf where no bound holds."""
     u = problem.span.preactivations(hidden_parts(state)) / problem.span.norms()[:, None]
     away = jnp.abs(u) > delta
