@@ -1,4 +1,4 @@
-"""Certificates of ends on general inputs, held against limits in closed form."""
+"""Certificates of ends, held against limits in closed form and another integrator."""
 
 import jax
 import jax.numpy as jnp
