@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import equinox as eqx
 import jax.numpy as jnp
-from jaxtyping import Array, Float
+from jaxtyping import Array, Float, Int
 
 from jaxflow.dataset import Dataset
 from jaxflow.flow.activation import Modes, first_modes
@@ -29,27 +29,30 @@ class Launch(eqx.Module):
     """A run about to start: the problem, the moving part of every neuron, and the part at rest.
 
     With orthogonal inputs the coordinates of inactive pairs never move and belong to the part at
-    rest, as does everything outside the span of the data: w_j = w_rest,j + Σ_k p_jk e_k.
+    rest, as does everything outside the span of the data: w_j = w_rest,j + Σ_k p_jk e_k, where
+    w_rest,j = 2^exponent_j · rest_j with the exponents of the network.
     """
 
     problem: Problem
     state: State
     modes: Modes
     balance: Balance
-    rest: ReluNetwork
+    rest: Float[Array, "m d"]
+    exponent: Int[Array, " m"]
 
     @eqx.filter_jit
     def hidden_weights(self, states: Float[Array, "*t q+2 m"]) -> Float[Array, "*t m d"]:
         """w_j at given states."""
         moving = jnp.exp(log_norms(states))[..., None, :] * hidden_parts(states)
-        return self.rest.w + jnp.swapaxes(moving, -1, -2) @ self.problem.span.basis
+        rest = jnp.ldexp(self.rest, self.exponent[..., None])
+        return rest + jnp.swapaxes(moving, -1, -2) @ self.problem.span.basis
 
     @eqx.filter_jit
     def network(self, state: State) -> ReluNetwork:
         """The network at a state, exact at any scale."""
         exponent, factor = split_exponential(log_norms(state))
-        shift = self.rest.exponent - exponent
-        rest = jnp.ldexp(self.rest.w_mantissa, jnp.clip(shift, -2000, 2000)[:, None])
+        shift = jnp.clip(self.exponent - exponent, -2000, 2000)
+        rest = jnp.ldexp(self.rest, shift[:, None])
         w = rest + (factor * hidden_parts(state)).T @ self.problem.span.basis
         return ReluNetwork.from_mantissa(w, factor * output_parts(state), exponent)
 
@@ -66,9 +69,8 @@ def launch(network: ReluNetwork, dataset: Dataset) -> Launch:
     rho = jnp.where(norm > 0, network.exponent * LOG2 + jnp.log(safe), 0.0)
     state = assemble(rho, a / safe, p / safe)
     balance = balance_of(a, p, norm, rho)
-    rest = ReluNetwork.from_mantissa(w - p.T @ span.basis, 0 * a, network.exponent)
     modes = report_starts(problem, first_modes(problem, u), state, u)
-    return Launch(problem, state, modes, balance, rest)
+    return Launch(problem, state, modes, balance, w - p.T @ span.basis, network.exponent)
 
 
 def report_starts(problem: Problem, modes: Modes, state: State, u: Float[Array, "n m"]) -> Modes:
