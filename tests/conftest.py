@@ -2,7 +2,8 @@
 
 Programs are kept on disk, for both workers and for processes started by tests; and they are all
 compiled in the quick way that `jaxflow.compilation` keeps for small ones, where jaxlib has it. (The
-usual way is that of any newer jaxlib, and of `test_compilation`.)
+usual way is that of any newer jaxlib, and of `test_compilation`.) LLVM does not optimise them but in
+files that ask for programs as a user has them, see `optimised`, and in processes started by tests.
 """
 
 import atexit
@@ -30,6 +31,7 @@ import pytest  # noqa: E402
 from jaxflow.programs import make_room  # noqa: E402
 
 jax.config.update("jax_enable_x64", True)
+jax.config.update("jax_disable_most_optimizations", True)
 gc.set_threshold(50_000, 20, 100)  # programs that are kept have millions of objects to go through
 
 
@@ -39,3 +41,16 @@ def room_for_programs():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
         make_room()
+
+
+@pytest.fixture(scope="module")
+def optimised():
+    """Programs of one file as a user has them; none that was compiled before serves here, or later.
+
+    For files in which last digits matter.
+    """
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", False)
+    yield
+    jax.clear_caches()
+    jax.config.update("jax_disable_most_optimizations", True)

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from oracle import GENERAL, ORTHOGONAL, Reference, event_list, lasting, worst_event
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 TIGHTEST = 1e-13
 
 

@@ -15,6 +15,8 @@ from jaxflow.flow.sides import SIGNS, Room, comes_apart, rooms_for_sides, side_o
 from jaxflow.flow.span import Span
 from jaxflow.flow.status import Status
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 DATA = jaxflow.datasets.random_orthogonal(jax.random.key(4), 6, 8)
 KEYS = jax.random.split(jax.random.key(5), 7)
 WIDTH = 40
