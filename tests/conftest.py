@@ -2,8 +2,8 @@
 
 Programs are kept on disk, for both workers and for processes started by tests; and they are all
 compiled in the quick way that `jaxflow.compilation` keeps for small ones, where jaxlib has it. (The
-usual way is that of any newer jaxlib, and of `test_compilation`.) LLVM does not optimise them but in
-files that ask for programs as a user has them, see `optimised`, and in processes started by tests.
+usual way is that of any newer jaxlib, and of `test_compilation`.) LLVM optimises them only
+in files that ask for programs as a user has them, see `optimised`, and in processes of their own.
 """
 
 import atexit
@@ -47,7 +47,8 @@ def room_for_programs():
 def optimised():
     """Programs of one file as a user has them; none that was compiled before serves here, or later.
 
-    For files in which last digits matter.
+    For files in which last digits matter: a neuron that shrinks before it grows makes much of the
+    rounding of its start.
     """
     jax.clear_caches()
     jax.config.update("jax_disable_most_optimizations", False)

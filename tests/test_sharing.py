@@ -10,6 +10,8 @@ import pytest
 
 import jaxflow
 
+pytestmark = pytest.mark.usefixtures("optimised")
+
 RTOL, BOUND = 1e-13, 2e-13
 WIDTHS = {"toy": 20_000, "orthogonal": 16}
 """The first one fills three blocks on each of two devices, the last of them in part."""
