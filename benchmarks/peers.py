@@ -3,7 +3,7 @@
     python benchmarks/peers.py [--out FILE.json] [--plot FILE.png] [--quick] [--high-dimensional]
 
 `pip install ".[bench]"` brings the tools; those that are not installed are named and left out.
-Every tool gets the same m (1 + q) unknowns and runs on one thread. The error beside a time is
+Every tool gets the same m (1 + q) unknowns and one core. The error beside a time is
 max over times and data of |h − h*| / Σ_j |a_j| max(⟨w_j, x_k⟩, 0), the reference h* being a Taylor
 series in extended precision that shares nothing with any tool (where neurons slide, jaxflow's own
 strictest run). A tool is listed at the loosest tolerance of its ladder that meets 1e-11, or at its

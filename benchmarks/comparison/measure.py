@@ -6,6 +6,7 @@ import numpy as np
 
 import jaxflow
 from comparison.masked import NotFinished
+from comparison.one_core import one_core
 from comparison.problems import Problem
 from comparison.taylor import Reference, taylor_reference
 
@@ -39,11 +40,17 @@ def ladder(tool, problem: Problem, truth: Reference, limit: float, repeats: int)
 
 
 def measure(tool, problem: Problem, truth: Reference, rtol, limit: float, repeats: int) -> dict:
-    """Seconds of preparation, median seconds of a run, and its error at one tolerance."""
+    """Seconds of preparation; median seconds of a run on one core, and its error."""
     started = time.perf_counter()
     run = tool.prepare(problem, rtol, limit)
     setup = time.perf_counter() - started
     row = {"rtol": rtol, "setup_s": setup, "time_s": None, "error": None, "reached": None}
+    with one_core():
+        return row | _timed(run, truth, repeats)
+
+
+def _timed(run, truth: Reference, repeats: int) -> dict:
+    """Median seconds and error, or how far it came before its time was up."""
     times = []
     try:
         while not times or (times[0] < SHORT and (len(times) < repeats or sum(times) < ENOUGH)):
@@ -51,9 +58,8 @@ def measure(tool, problem: Problem, truth: Reference, rtol, limit: float, repeat
             outputs = run()
             times.append(time.perf_counter() - started)
     except NotFinished as stop:
-        seconds = time.perf_counter() - started
-        return row | {"reached": float(stop.args[0]), "time_s": seconds}
-    return row | {"time_s": float(np.median(times)), "error": truth.error(outputs)}
+        return {"reached": float(stop.args[0]), "time_s": time.perf_counter() - started}
+    return {"time_s": float(np.median(times)), "error": truth.error(outputs)}
 
 
 def best(rows: list[dict]) -> dict:
