@@ -12,7 +12,9 @@ import jaxflow
 
 pytestmark = pytest.mark.usefixtures("optimised")
 
-RTOL, BOUND = 1e-13, 2e-13
+RTOL = 1e-13
+BOUND = {"toy": 2e-13, "orthogonal": 1e-12}
+"""Outputs of the second run change by 2e-13 between fits if a last digit of its start does."""
 WIDTHS = {"toy": 20_000, "orthogonal": 16}
 """The first one fills three blocks on each of two devices, the last of them in part."""
 ON_TWO_DEVICES = """
@@ -77,7 +79,7 @@ def test_shared_out_over_two_devices_it_is_the_same_run(on_two_devices, case):
     for name, one in of(jaxflow.gradient_flow(network, data, ts, rtol=RTOL)).items():
         two = on_two_devices[f"{case} {name}"]
         assert two.shape == one.shape, name
-        assert np.max(np.abs(two - np.asarray(one)), initial=0.0) <= BOUND, name
+        assert np.max(np.abs(two - np.asarray(one)), initial=0.0) <= BOUND[case], name
 
 
 def test_one_device_changes_nothing():
