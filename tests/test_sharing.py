@@ -12,9 +12,7 @@ import jaxflow
 
 pytestmark = pytest.mark.usefixtures("optimised")
 
-RTOL = 1e-13
-BOUND = {"toy": 2e-13, "orthogonal": 1e-12}
-"""Outputs of the second run change by 2e-13 between fits if a last digit of its start does."""
+RTOL, BOUND = 1e-13, 2e-13
 WIDTHS = {"toy": 20_000, "orthogonal": 16}
 """The first one fills three blocks on each of two devices, the last of them in part."""
 ON_TWO_DEVICES = """
@@ -37,14 +35,19 @@ np.savez(sys.argv[2], **found)
 
 
 def problem(case):
-    """A network, data and save times; the toy is run in closed form, the other by the solver."""
+    """A network, data and save times; the toy is run in closed form, the other by the solver.
+
+    The latter saves nothing between 50 and 80: there steps are as long as their stability allows,
+    last digits tell which, and residuals follow from that to the tolerance.
+    """
     key, width = jax.random.key(4), WIDTHS[case]
     if case == "toy":
-        data, scale, end = jaxflow.datasets.toy(), 1e-6, 60.0
+        data, scale, ts = jaxflow.datasets.toy(), 1e-6, np.linspace(0.0, 60.0, 7)
     else:
-        data, scale, end = jaxflow.datasets.random_orthogonal(key, 4, 6), 1e-3, 80.0
+        data, scale = jaxflow.datasets.random_orthogonal(key, 4, 6), 1e-3
+        ts = np.array([0.0, 10.0, 20.0, 30.0, 40.0, 50.0, 80.0])
     network = jaxflow.init.balanced(key, width, data.dim, scale=scale)
-    return network, data, np.linspace(0.0, end, 7)
+    return network, data, ts
 
 
 def of(run):
@@ -79,7 +82,7 @@ def test_shared_out_over_two_devices_it_is_the_same_run(on_two_devices, case):
     for name, one in of(jaxflow.gradient_flow(network, data, ts, rtol=RTOL)).items():
         two = on_two_devices[f"{case} {name}"]
         assert two.shape == one.shape, name
-        assert np.max(np.abs(two - np.asarray(one)), initial=0.0) <= BOUND[case], name
+        assert np.max(np.abs(two - np.asarray(one)), initial=0.0) <= BOUND, name
 
 
 def test_one_device_changes_nothing():
