@@ -2,8 +2,9 @@
 
 Programs are kept on disk, for both workers and for processes started by tests; and they are all
 compiled in the quick way that `jaxflow.compilation` keeps for small ones, where jaxlib has it. (The
-usual way is that of any newer jaxlib, and of `test_compilation`.) LLVM optimises them only
-in files that ask for programs as a user has them, see `optimised`, and in processes of their own.
+usual way is that of any newer jaxlib, and of `test_compilation`.) LLVM optimises them
+only in files that ask for programs as a user has them, see `optimised`, and in processes that tests
+start.
 """
 
 import atexit
