@@ -35,6 +35,6 @@ def test_pictures_are_there():
 
 def test_ci_runs_the_test_command_of_the_front_page():
     script = (Path(__file__).parent.parent / ".ci" / "run").read_text()
-    install, test = '/pip" install --quiet ".[test]"', '/python" -m pytest'
+    install, test = '/pip" install --quiet --editable ".[test]"', '/python" -m pytest'
     assert install in script and test in script
-    assert '/pip install ".[test]"' in README and "/python -m pytest" in README
+    assert '/pip install -e ".[test]"' in README and "/python -m pytest" in README

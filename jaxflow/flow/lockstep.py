@@ -13,6 +13,7 @@ import numpy as np
 
 from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
+from jaxflow.flow import compiled_rounds
 from jaxflow.flow.gradient_flow import at_start, begin
 from jaxflow.flow.lane import Lane, on_their_way
 from jaxflow.flow.launch import Launch
@@ -25,7 +26,7 @@ from jaxflow.flow.legs import (
 )
 from jaxflow.flow.noting import blank_record
 from jaxflow.flow.problem import problem_of
-from jaxflow.flow.quiet import quiet_leg
+from jaxflow.flow.quiet import judging_leg, quiet_leg
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.sides import (
     SIGNS,
@@ -69,8 +70,18 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
     named = _named((problem, settings, carry))
 
     def flown(leg, implicit, carry):
+        if leg is quiet_leg and compiled_rounds.serve(problem, settings):
+            return in_rounds(carry)
         with compiled_once((leg.__name__, own_data, *named)):
             return _leg(leg, problem, own_data, settings, horizon, carry, implicit)
+
+    def in_rounds(carry):
+        asks = True
+        while asks:
+            lanes, asks = compiled_rounds.fly_in_rounds(problem, settings, horizon, carry[0])
+            carry = (lanes, carry[1])
+            carry = flown(judging_leg, None, carry) if asks else carry
+        return carry
 
     kinds = [(solver_leg, jnp.array(False)), (closed_form_leg, None)]
     if problem.span.orthogonal and own_data:

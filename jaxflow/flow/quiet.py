@@ -64,6 +64,13 @@ def quiet_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Recor
     return typed(jax.lax.while_loop(wanted, round_, carry))
 
 
+def judging_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Record]):
+    """No flight: it is looked at whether a closed form serves or the run is over."""
+    lane, record = carry
+    flies = lane.running & lane.thawed
+    return typed((_judged(problem, settings, ts, lane, record, flies), record))
+
+
 def _round(problem: Problem, settings: Settings, lane: Lane) -> Lane:
     """As many steps as there are between two looks."""
     rho = log_norms(lane.state)
@@ -121,4 +128,4 @@ def _judged(problem, settings, ts, lane: Lane, record: Record, flies: Bool[Array
     may_serve = is_plateau(problem, lane) | is_decoupled(lane.modes)
     matters = flies & (may_serve | (lane.t >= settings.horizon))
     status, calm = once_if(matters, judged, (lane.status, no), lane)
-    return replace(lane, status=status, thawed=~calm)
+    return replace(lane, status=status, thawed=jnp.where(flies, ~calm, lane.thawed))

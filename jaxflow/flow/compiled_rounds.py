@@ -1,0 +1,94 @@
+"""Rounds of steps of many runs, compiled by a C compiler (see `rounds.c`).
+
+They are what `quiet_leg` does, run by run, until it has to be asked whether a closed form serves or
+a run is over: a few times in a run, and rather too often than not often enough. The answer is that
+of `judging_leg`. Where jaxflow was installed without a C compiler, or runs are not on a CPU,
+`quiet_leg` flies them.
+"""
+
+from dataclasses import replace
+from functools import cache
+
+import diffrax
+import numpy as np
+from jaxtyping import Float
+
+from jaxflow.flow.lane import Lane, on_their_way
+from jaxflow.flow.legs import PLATEAU, WORTHWHILE
+from jaxflow.flow.problem import Problem
+from jaxflow.flow.settings import Settings
+from jaxflow.flow.status import Status
+from jaxflow.platform import is_cpu
+
+try:
+    from jaxflow.flow import _rounds
+except ImportError:
+    _rounds = None
+
+ASKS, LOUD, STUCK, OVER, NOT_FINITE = 1, 2, 4, 8, 16
+"""Why rounds end; several at once may be why."""
+STATUS = {STUCK: Status.step_underflow, OVER: Status.step_limit, NOT_FINITE: Status.not_finite}
+
+
+def are_compiled() -> bool:
+    """Whether jaxflow was installed with a C compiler."""
+    return _rounds is not None
+
+
+def serve(problem: Problem, settings: Settings) -> bool:
+    """Whether stacked runs, each with data of its own, can be flown like this."""
+    stages = len(settings.solver.tableau.b_sol)
+    return are_compiled() and is_cpu() and problem.labelled and stages <= _rounds.MOST_STAGES
+
+
+def fly_in_rounds(
+    problem: Problem, settings: Settings, horizons: Float[np.ndarray, " runs"], lanes: Lane
+) -> tuple[Lane, bool]:
+    """Fly stacked runs that are quiet; whether `judging_leg` has to be asked about some of them."""
+    flies = on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
+    y, attempted = np.asarray(problem.y), np.asarray(lanes.counts.attempted)
+    rtol, size = float(settings.rtol), np.linalg.norm(y, axis=1)
+    small = max(rtol, float(np.sqrt(settings.approach_tolerance)))
+    how = np.zeros(len(flies), dtype=np.int64)
+    counts = lanes.counts
+    changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
+    state, t, step, accepted, rejected = map(np.array, changed)
+    given = (
+        lanes.modes.active,
+        lanes.balance.kappa,
+        lanes.balance.rho,
+        problem.span.norms(),
+        y,
+        PLATEAU * np.abs(y).max(axis=1),
+        small * size,
+        horizons,
+        int(settings.max_steps) - attempted,
+        flies,
+        _weights(type(settings.solver)),
+    )
+    arrays = (state, t, step, accepted, rejected, how, *map(np.ascontiguousarray, given))
+    _rounds.fly(arrays, rtol, float(settings.frozen_tolerance), WORTHWHILE)
+    status = np.array(lanes.status)
+    for reason, value in STATUS.items():
+        status[how & reason > 0] = value
+    flown = replace(
+        lanes,
+        state=state,
+        t=t,
+        step=step,
+        counts=replace(counts, accepted=accepted, rejected=rejected),
+        status=status,
+        quiet=np.asarray(lanes.quiet) & (how & LOUD == 0),
+    )
+    return flown, bool(np.any(how & ASKS > 0))
+
+
+@cache
+def _weights(method: type[diffrax.AbstractERK]) -> Float[np.ndarray, "s s"]:
+    """Row i: the weights of stages before stage i + 1; the last row: those of the error."""
+    tableau = method().tableau
+    weights = np.zeros((len(tableau.b_sol), len(tableau.b_sol)))
+    for row, given in zip(weights, tableau.a_lower, strict=False):
+        row[: len(given)] = given
+    weights[-1] = tableau.b_error
+    return weights

@@ -1,0 +1,81 @@
+/* A run on orthogonal inputs as its rounds need it: neurons in blocks of eight, which are one vector
+   of the widest processors, and entries for pairs of a block and a datum. */
+
+#ifndef FLOCK_H
+#define FLOCK_H
+
+#include <stdint.h>
+
+enum { WIDE = 8, MOST_STAGES = 16 };
+
+typedef double Vec __attribute__((vector_size(WIDE * sizeof(double))));
+typedef int64_t Choice __attribute__((vector_size(WIDE * sizeof(double))));
+
+/* Eight neurons: sizes, what is conserved, where they start and end, and of every stage the factors
+   of their slopes. The last two numbers are of passing use. */
+typedef struct {
+    Vec rho, size, kappa, reference;
+    Vec start, end, amplitude;
+    Vec a[MOST_STAGES], pull[MOST_STAGES];
+    Vec norm, off;
+} Block;
+
+/* Their coordinates along a datum that some of them see. */
+typedef struct {
+    Vec sees, start, end;
+    Block *block;
+} Entry;
+
+/* A datum: its entries, and of every stage the force. */
+typedef struct {
+    Entry *first, *end;
+    double norm, y;
+    double push[MOST_STAGES];
+} Datum;
+
+/* The neurons of a run that see something, those that see the same next to each other. */
+typedef struct {
+    int n, blocks, decoupled;
+    Block *block;
+    Datum *datum;
+    Entry *entry;
+} Flock;
+
+/* An explicit Runge-Kutta method whose last stage is the slope at the end. Row i has the weights of
+   the stages before stage i + 1, the last row those of the error: from `first` on there are `terms`
+   that are not zero. */
+typedef struct {
+    int stages;
+    int first[MOST_STAGES], terms[MOST_STAGES];
+    double weights[MOST_STAGES][MOST_STAGES];
+} Method;
+
+/* What a run is told: the tolerance, how much freezing residuals may cost, how small they are on a
+   plateau and before the last approach, the last time, how many steps make a round, and how many
+   are left. */
+typedef struct {
+    double rtol, frozen, plateau, small, horizon;
+    int turns;
+    int64_t left;
+} Order;
+
+/* How far it has come. */
+typedef struct {
+    double t, step;
+    int64_t accepted, rejected;
+} Clock;
+
+/* Why rounds end; several at once may be why. */
+enum { GOES_ON = 0, ASKS = 1, LOUD = 2, STUCK = 4, OVER = 8, NOT_FINITE = 16 };
+
+/* Fly rounds until there is a reason to end. */
+int fly(const Method *method, const Order *order, Flock *flock, Clock *clock);
+
+#define EACH_BLOCK(b, flock) \
+    for (Block *b = (flock)->block; b < (flock)->block + (flock)->blocks; b++)
+#define EACH_DATUM(d, flock) for (Datum *d = (flock)->datum; d < (flock)->datum + (flock)->n; d++)
+#define EACH_ENTRY(e, d) for (Entry *e = (d)->first; e < (d)->end; e++)
+#define EVERY_ENTRY(e, flock) \
+    for (Entry *e = (flock)->entry; e < (flock)->datum[(flock)->n - 1].end; e++)
+
+#endif
