@@ -1,8 +1,8 @@
 """Rounds of steps of many runs, compiled by a C compiler (see `rounds.c`).
 
 They are what `quiet_leg` does, run by run, until it has to be asked whether a closed form serves or
-a run is over: a few times in a run, and rather too often than not often enough. The answer is that
-of `judging_leg`. Where jaxflow was installed without a C compiler, or runs are not on a CPU,
+a run is over: as a rule once or twice in a run, and rather too often than not often enough. The
+answer is that of `judging_leg`. Where jaxflow was installed without a C compiler, or runs are not on a CPU,
 `quiet_leg` flies them.
 """
 
@@ -47,8 +47,7 @@ def fly_in_rounds(
     """Fly stacked runs that are quiet; whether `judging_leg` has to be asked about some of them."""
     flies = on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
     y, attempted = np.asarray(problem.y), np.asarray(lanes.counts.attempted)
-    rtol, size = float(settings.rtol), np.linalg.norm(y, axis=1)
-    small = max(rtol, float(np.sqrt(settings.approach_tolerance)))
+    tolerances = settings.rtol, settings.frozen_tolerance, settings.approach_tolerance
     how = np.zeros(len(flies), dtype=np.int64)
     counts = lanes.counts
     changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
@@ -60,14 +59,14 @@ def fly_in_rounds(
         problem.span.norms(),
         y,
         PLATEAU * np.abs(y).max(axis=1),
-        small * size,
+        np.linalg.norm(y, axis=1),
         horizons,
         int(settings.max_steps) - attempted,
         flies,
         _weights(type(settings.solver)),
     )
     arrays = (state, t, step, accepted, rejected, how, *map(np.ascontiguousarray, given))
-    _rounds.fly(arrays, rtol, float(settings.frozen_tolerance), WORTHWHILE)
+    _rounds.fly(arrays, *map(float, tolerances), WORTHWHILE)
     status = np.array(lanes.status)
     for reason, value in STATUS.items():
         status[how & reason > 0] = value

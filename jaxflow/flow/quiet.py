@@ -25,7 +25,7 @@ from jaxflow.flow.coordinates import directions, log_norms
 from jaxflow.flow.crossing import may_cross
 from jaxflow.flow.decoupled import is_decoupled
 from jaxflow.flow.lane import Counts, Lane, Record
-from jaxflow.flow.legs import WORTHWHILE, is_plateau, serves, typed
+from jaxflow.flow.legs import WORTHWHILE, approach_leg, is_plateau, serves, typed
 from jaxflow.flow.noting import note
 from jaxflow.flow.orthogonal_step import Rows, own_norm
 from jaxflow.flow.outcome import count
@@ -65,8 +65,8 @@ def quiet_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Recor
 
 
 def judging_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Record]):
-    """No flight: it is looked at whether a closed form serves or the run is over."""
-    lane, record = carry
+    """The last approach, where it has begun; elsewhere whether a closed form serves or it is over."""
+    lane, record = approach_leg(problem, settings, ts, carry)
     flies = lane.running & lane.thawed
     return typed((_judged(problem, settings, ts, lane, record, flies), record))
 

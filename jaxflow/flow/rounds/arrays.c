@@ -12,7 +12,7 @@
    and have an entry for each run, but for WEIGHTS, which are those of the method. */
 enum {
     STATE, T, STEP, ACCEPTED, REJECTED, HOW,
-    ACTIVE, KAPPA, REFERENCE, NORMS, Y, PLATEAU, SMALL, HORIZON, LEFT, FLIES, WEIGHTS, ARRAYS
+    ACTIVE, KAPPA, REFERENCE, NORMS, Y, PLATEAU, LABELS, HORIZON, LEFT, FLIES, WEIGHTS, ARRAYS
 };
 
 /* Numbers of one run: a view of the arrays. */
@@ -28,6 +28,9 @@ typedef struct {
     uint64_t pattern;
     int neuron;
 } Place;
+
+/* -log of a size whose square is zero. */
+static const double VANISHED = 1e4;
 
 #define ENTRY(type, of, which, i) (((type *)(of)[which].buf)[i])
 
@@ -64,9 +67,10 @@ static int seen_by(const Run *run, int j) {
     return seen;
 }
 
-/* Eight neurons, or as many as are left; nothing where there are none. */
+/* Eight neurons, or as many as are left; where there are none, some of no size. */
 static void take_block(const Run *run, const Place *places, int left, Block *block) {
     memset(block, 0, sizeof(Block));
+    block->rho -= VANISHED;
     for (int i = 0; i < WIDE && i < left; i++) {
         int j = places[i].neuron;
         block->rho[i] = run->state[j];
@@ -163,7 +167,7 @@ static void fly_one(const Py_buffer *of, const Method *method, Order order, Py_s
                     const Run *run, Place *places, Flock *flock) {
     Clock clock = {ENTRY(double, of, T, i), ENTRY(double, of, STEP, i), 0, 0};
     order.plateau = ENTRY(double, of, PLATEAU, i);
-    order.small = ENTRY(double, of, SMALL, i);
+    order.labels = ENTRY(double, of, LABELS, i);
     order.horizon = ENTRY(double, of, HORIZON, i);
     order.left = ENTRY(int64_t, of, LEFT, i);
     gather(run, places, flock);
@@ -232,8 +236,8 @@ static PyObject *fly_arrays(PyObject *Py_UNUSED(self), PyObject *args) {
     Order order = {0};
     Py_buffer of[ARRAYS];
     int held = 0, done = 0;
-    if (!PyArg_ParseTuple(args, "O!ddi", &PyTuple_Type, &arrays, &order.rtol, &order.frozen,
-                          &order.turns))
+    if (!PyArg_ParseTuple(args, "O!dddi", &PyTuple_Type, &arrays, &order.rtol, &order.frozen,
+                          &order.approach, &order.turns))
         return NULL;
     if (PyTuple_GET_SIZE(arrays) != ARRAYS)
         return PyErr_Format(PyExc_ValueError, "got %zd arrays, wanted %d", PyTuple_GET_SIZE(arrays),

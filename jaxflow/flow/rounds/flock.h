@@ -12,7 +12,7 @@ typedef double Vec __attribute__((vector_size(WIDE * sizeof(double))));
 typedef int64_t Choice __attribute__((vector_size(WIDE * sizeof(double))));
 
 /* Eight neurons: sizes, what is conserved, where they start and end, and of every stage the factors
-   of their slopes. The last two numbers are of passing use. */
+   of their slopes. `norm` and `off` are of passing use. */
 typedef struct {
     Vec rho, size, kappa, reference;
     Vec start, end, amplitude;
@@ -26,10 +26,10 @@ typedef struct {
     Block *block;
 } Entry;
 
-/* A datum: its entries, and of every stage the force. */
+/* A datum: its entries, its residual, and of every stage the force. */
 typedef struct {
     Entry *first, *end;
-    double norm, y;
+    double norm, y, residual;
     double push[MOST_STAGES];
 } Datum;
 
@@ -50,11 +50,11 @@ typedef struct {
     double weights[MOST_STAGES][MOST_STAGES];
 } Method;
 
-/* What a run is told: the tolerance, how much freezing residuals may cost, how small they are on a
-   plateau and before the last approach, the last time, how many steps make a round, and how many
-   are left. */
+/* What a run is told: tolerances of steps, of frozen residuals and of the last approach; how small
+   residuals are on a plateau; the norm of the labels; the last time; how many steps make a round,
+   and how many are left. */
 typedef struct {
-    double rtol, frozen, plateau, small, horizon;
+    double rtol, frozen, approach, plateau, labels, horizon;
     int turns;
     int64_t left;
 } Order;

@@ -237,27 +237,83 @@ PART void tidy(Flock *flock) {
     EVERY_ENTRY(e, flock) e->start = not_below_zero(e->start * e->block->off);
 }
 
-/* Whether it has to be asked if a closed form serves or the run is over. On a plateau, where every
-   datum is as good as fitted or still at its label, that may be for one of two reasons: residuals of
-   the data that are seen are small, or the bound on what it costs to freeze them may allow it, of
-   which this is no more than the first order. See `serves` in legs.py and `allows` in frozen.py. */
-PART int has_to_ask(const Order *order, Flock *flock, double step) {
-    double small = 0, reach = 0, time = order->turns * step;
-    Vec moved = {0};
-    EACH_BLOCK(b, flock) b->off = (Vec){0};
+/* Outputs and residuals; whether every datum is as good as fitted or still at its label: see
+   `is_plateau` in legs.py. */
+PART int is_plateau(const Order *order, Flock *flock) {
+    int plateau = 1;
     EACH_DATUM(d, flock) {
         Vec output = {0};
         EACH_ENTRY(e, d) output += e->block->size * e->block->start * e->start;
-        double h = d->norm * sum(output)[0], r = d->y - h, force = r * d->norm / flock->n;
-        if (!(fmin(fabs(r), fabs(h)) <= order->plateau)) return 0;
-        if (d->first < d->end) small += r * r;
-        reach = fmax(reach, d->norm);
-        if (fabs(r) <= order->rtol * fabs(d->y)) continue;
+        double h = d->norm * sum(output)[0];
+        d->residual = d->y - h;
+        plateau &= fmin(fabs(d->residual), fabs(h)) <= order->plateau;
+    }
+    return plateau;
+}
+
+PART double longest_input(const Flock *flock) {
+    double reach = 0;
+    EACH_DATUM(d, flock) reach = fmax(reach, d->norm);
+    return reach;
+}
+
+/* Whether the bound on what it costs to freeze the residuals may allow it, to first order in the
+   time: see `allows` in frozen.py. */
+PART int may_freeze(const Order *order, Flock *flock, double step) {
+    double reach = longest_input(flock), time = order->turns * step;
+    Vec moved = {0};
+    EACH_BLOCK(b, flock) b->off = (Vec){0};
+    EACH_DATUM(d, flock) {
+        double force = d->residual * d->norm / flock->n;
+        if (fabs(d->residual) <= order->rtol * fabs(d->y)) continue;
         EACH_ENTRY(e, d) e->block->off += e->sees * force * force;
     }
     EACH_BLOCK(b, flock) moved += b->size * root(b->off) * time;
-    double cost = reach * reach / flock->n * time * sum(moved)[0];
-    return sqrt(small) <= order->small || cost <= order->frozen;
+    return reach * reach / flock->n * time * sum(moved)[0] <= order->frozen;
+}
+
+/* Whether the run may be over, or the bound of the last approach may allow it: see approach.py.
+
+   With lambda_i the eigenvalues of K/n, rho_i the parts of r along its axes, and q = r'Kr/n,
+   sum_i |rho_i|/lambda_i is at least |r|^3/q, the least eigenvalue is at most q/|r|^2, and the
+   largest one at least the mean of those of the data that are seen. */
+PART int may_arrive(const Order *order, Flock *flock) {
+    double reach = longest_input(flock), squared = 0, seen = 0;
+    Vec form = {0}, trace = {0}, sizes = {0};
+    EACH_BLOCK(b, flock) b->off = b->norm = b->amplitude = (Vec){0};
+    EACH_DATUM(d, flock) {
+        if (d->first == d->end) continue;
+        double weighed = d->residual * d->norm;
+        squared += d->residual * d->residual;
+        seen++;
+        EACH_ENTRY(e, d) {
+            e->block->off += weighed * e->start;
+            e->block->norm += e->sees * weighed * weighed;
+            e->block->amplitude += e->sees * d->norm * d->norm;
+            trace += e->block->size * d->norm * d->norm * e->start * e->start;
+        }
+    }
+    double r = sqrt(squared);
+    if (r <= order->rtol * order->labels) return 1;
+    if (!(r <= sqrt(order->approach) * order->labels)) return 0;
+    EACH_BLOCK(b, flock) {
+        Vec by_output = b->size * b->start * b->start;
+        form += b->size * b->off * b->off + by_output * b->norm;
+        trace += by_output * b->amplitude;
+        sizes += b->size;
+    }
+    double q = sum(form)[0] / flock->n, most = sum(trace)[0] / flock->n / seen, least = q / squared;
+    double size = reach * reach / flock->n * sum(sizes)[0];
+    double theta = 2 * reach / flock->n * r * squared / q;
+    double change = 2 * theta * sqrt(size * most);
+    return theta * (change / least + theta / 2) <= order->approach;
+}
+
+/* Whether it has to be asked if a closed form serves or the run is over. */
+PART int has_to_ask(const Order *order, Flock *flock, const Clock *clock) {
+    if (flock->decoupled || clock->t >= order->horizon) return 1;
+    if (!is_plateau(order, flock)) return 0;
+    return may_freeze(order, flock, clock->step) || may_arrive(order, flock);
 }
 
 PART int is_finite(const Flock *flock) {
@@ -280,8 +336,7 @@ PART int one_round(const Method *method, const Order *order, Flock *flock, Clock
     tidy(flock);
     if (how == GOES_ON && is_over(order, clock)) how = OVER;
     if (!is_finite(flock)) how = NOT_FINITE;
-    int asks = flock->decoupled || clock->t >= order->horizon;
-    return asks || has_to_ask(order, flock, clock->step) ? how | ASKS : how;
+    return has_to_ask(order, flock, clock) ? how | ASKS : how;
 }
 
 FOR_EVERY_PROCESSOR
