@@ -1,6 +1,7 @@
 """Choices that depend on where computations go: the CPU here, an accelerator by pretence."""
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -31,9 +32,18 @@ def test_the_default_device_decides_and_not_the_platform():
 def test_an_accelerator_is_given_as_many_runs_as_keep_it_busy(
     monkeypatch, dataset, width, on_cpu, elsewhere
 ):
+    monkeypatch.setattr(ensemble, "are_compiled", lambda: False)
     assert ensemble.default_batch(dataset, width, 10**6) == on_cpu
     monkeypatch.setattr(ensemble, "is_cpu", lambda: False)
     assert ensemble.default_batch(dataset, width, 10**6) == elsewhere
+
+
+@pytest.mark.parametrize("sign, batch", [(1, 128), (0, 32)], ids=["both signs", "one sign"])
+def test_a_batch_whose_sides_are_flown_in_compiled_rounds_has_more_runs(monkeypatch, sign, batch):
+    monkeypatch.setattr(ensemble, "are_compiled", lambda: True)
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(0), 10, 20)
+    data = jaxflow.Dataset(data.x, data.y if sign else jnp.abs(data.y))
+    assert ensemble.default_batch(data, 100, 10**6) == batch
 
 
 @pytest.mark.parametrize(

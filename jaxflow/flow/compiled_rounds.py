@@ -2,8 +2,8 @@
 
 They are what `quiet_leg` does, run by run, until it has to be asked whether a closed form serves or
 a run is over: as a rule once or twice in a run, and rather too often than not often enough. The
-answer is that of `judging_leg`. Where jaxflow was installed without a C compiler, or runs are not on a CPU,
-`quiet_leg` flies them.
+answer is that of `judging_leg`. `quiet_leg` itself flies where jaxflow was installed without a C
+compiler, and on accelerators.
 """
 
 from dataclasses import replace

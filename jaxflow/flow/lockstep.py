@@ -33,6 +33,7 @@ from jaxflow.flow.sides import (
     Room,
     Side,
     comes_apart,
+    has_sides,
     rooms_for_sides,
     side_of,
     together,
@@ -58,7 +59,7 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
     own_data, dataset = dataset.x.ndim == 3, dataset.for_programs()
     with compiled_once(("start", *_named((networks, dataset, settings)))):
         plan, problem, horizon, carry = _start(networks, dataset, settings)
-    rooms = None if own_data else _rooms(dataset, networks.exponent.shape[-1], settings)
+    rooms = _rooms(dataset, networks.exponent.shape[-1], settings)
     if rooms is not None and _any_run(carry):
         carry = _side_by_side(problem, settings, horizon, carry, rooms)
         carry = _stragglers(problem, settings, horizon, carry)
@@ -139,12 +140,10 @@ def _stragglers(problem, settings: Settings, horizon, carry):
 
 
 def _rooms(dataset: Dataset, width: int, settings: Settings) -> tuple[Room, Room] | None:
-    """The rooms of the sides; None where there are no two sides or they are hardly smaller."""
-    y = np.asarray(dataset.y)
-    both_signs = np.any(y > 0) and np.any(y < 0)
-    if not (dataset.is_orthogonal and settings.closed_form and both_signs):
+    """The rooms of the sides; None where there are none or they are hardly smaller."""
+    if not (settings.closed_form and has_sides(dataset)):
         return None
-    rooms = rooms_for_sides(y, width)
+    rooms = rooms_for_sides(np.asarray(dataset.y), width)
     pairs = dataset.y.shape[0] * width
     return rooms if max(r.data * r.neurons for r in rooms) <= WORTHWHILE * pairs else None
 

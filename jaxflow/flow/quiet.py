@@ -65,7 +65,7 @@ def quiet_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Recor
 
 
 def judging_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Record]):
-    """The last approach, where it has begun; elsewhere whether a closed form serves or it is over."""
+    """The last approach, where it has begun; else whether a closed form serves or it is over."""
     lane, record = approach_leg(problem, settings, ts, carry)
     flies = lane.running & lane.thawed
     return typed((_judged(problem, settings, ts, lane, record, flies), record))

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.dataset import Dataset
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.coordinates import (
     Balance,
@@ -84,6 +85,12 @@ def rooms_for_sides(y: Float[np.ndarray, " n"], width: int) -> tuple[Room, Room]
     neurons = width / 2 + 2 * np.sqrt(width)
     neurons = min(width, 4 * int(np.ceil(neurons / 4)))
     return tuple(Room(count, neurons) for count in data)
+
+
+def has_sides(dataset: Dataset) -> bool:
+    """Whether runs on a data set may come apart: orthogonal inputs, and labels of both signs."""
+    y = np.asarray(dataset.y)
+    return dataset.x.ndim == 2 and dataset.is_orthogonal and np.any(y > 0) and np.any(y < 0)
 
 
 def comes_apart(problem: Problem, lane: Lane, rooms: tuple[Room, Room]) -> Bool[Array, ""]:

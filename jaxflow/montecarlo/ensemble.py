@@ -12,6 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxflow import init
 from jaxflow.compilation import program
 from jaxflow.dataset import Dataset
+from jaxflow.flow.compiled_rounds import are_compiled
 from jaxflow.flow.ending import evidence
 from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly, settings_of
@@ -19,6 +20,7 @@ from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
 from jaxflow.flow.lockstep import fly_all, pairs_in_lanes
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
+from jaxflow.flow.sides import has_sides
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
 from jaxflow.platform import is_cpu
@@ -32,6 +34,9 @@ PAIRS = 2**15
 """Pairs of a neuron and a datum in a batch: more of them do not fit into a core's cache."""
 SLIDING = 8
 """Room that a pair takes where neurons may slide, in units of that on orthogonal inputs."""
+IN_ROUNDS = 4
+"""How many times as many runs are in a batch whose sides are flown in compiled rounds, in which no
+run waits for another: what is left of the work for a batch is then shared by more of them."""
 ON_ACCELERATORS = 2**23
 """Pairs in a batch on an accelerator, where more hardly make it busier; they take some 3 GiB."""
 BASES = 4
@@ -137,12 +142,13 @@ def default_batch(dataset: Dataset, width: int, runs: int) -> int:
     pairs = width * dataset.n
     if is_cpu():
         share = max(_power_of_two(runs / os.cpu_count()), LEAST_BATCH)
-        return min(usual_batch(pairs, dataset.is_orthogonal), share)
+        counted = pairs / IN_ROUNDS if are_compiled() and has_sides(dataset) else pairs
+        return min(usual_batch(counted, dataset.is_orthogonal), share)
     room = pairs if dataset.is_orthogonal else BASES * min(dataset.n, dataset.dim) * pairs
     return max(_power_of_two(ON_ACCELERATORS / room), LEAST_BATCH)
 
 
-def usual_batch(pairs: int, orthogonal: bool) -> int:
+def usual_batch(pairs: float, orthogonal: bool) -> int:
     """Runs in a batch on a CPU, for so many pairs of a neuron and a datum in each: 32 to 256."""
     room = pairs if orthogonal else SLIDING * pairs
     return min(max(_power_of_two(PAIRS / room), LEAST_BATCH), LARGEST_BATCH)
