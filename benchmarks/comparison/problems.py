@@ -21,6 +21,7 @@ class Problem:
     Attributes:
         name: for tables.
         dataset, network: as jaxflow takes them.
+        seed: of the key with which `jaxflow.init.balanced` makes the network.
         scale: λ; absolute tolerances are in units of it.
         bias: whether the last input is the constant 1.
         ts: save times, the first being 0.
@@ -33,6 +34,7 @@ class Problem:
     name: str
     dataset: jaxflow.Dataset
     network: jaxflow.ReluNetwork
+    seed: int
     scale: float
     bias: bool
     ts: np.ndarray
@@ -104,7 +106,7 @@ def _problem(name, dataset, width, scale, bias, seed, end=None) -> Problem:
     p = np.asarray(network.w) @ basis.T
     ts = np.linspace(0, end, SAVES)
     a = np.asarray(network.a)
-    return Problem(name, dataset, network, scale, bias, ts, rows, a, p, is_orthogonal)
+    return Problem(name, dataset, network, seed, scale, bias, ts, rows, a, p, is_orthogonal)
 
 
 def _time_of_loss(network, dataset) -> float:

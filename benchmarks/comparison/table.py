@@ -23,8 +23,10 @@ def _one(name: str, problem: dict) -> str:
     lines = []
     for tool, rows in problem["tools"].items():
         row = best(rows)
-        seeds = batch if tool == "jaxflow" else cores / row["time_s"]
+        seeds = None if tool == "jaxflow" else cores / row["time_s"]
         lines.append(_line(tool, rows, own, seeds, batch))
+        if tool == "jaxflow" and batch is not None:
+            lines.append(_together(problem["ensemble"]))
     return "\n".join([head, *lines])
 
 
@@ -39,9 +41,14 @@ def _line(tool: str, rows: list[dict], own: dict, seeds, batch) -> str:
     if row["error"] > WRONG:
         return f"{start}| wrong | | |"
     slower = f"{row['time_s'] / own['time_s']:.3g}"
-    if batch is None:
+    if batch is None or seeds is None:
         return f"{start}| {slower} | | |"
     return f"{start}| {slower} | {seeds:.3g} | {batch / seeds:.3g} |"
+
+
+def _together(many: dict) -> str:
+    start = f"| jaxflow, ensemble | {many['rtol']:.0e} | {_duration(many['setup_s'])} | "
+    return f"{start}| {many['error']:.1e} | | {many['seeds_per_s']:.3g} | 1 |"
 
 
 def _duration(seconds: float) -> str:

@@ -29,9 +29,9 @@ class Reference:
     sizes: np.ndarray
     origin: str
 
-    def error(self, outputs) -> float:
-        """Largest error of outputs over all times and data."""
-        sizes = np.where(self.sizes > 0, self.sizes, np.inf)
+    def error(self, outputs, least: float = 0.0) -> float:
+        """Largest error of outputs over all times and data at which the sizes are above `least`."""
+        sizes = np.where(self.sizes > least, self.sizes, np.inf)
         return float(np.max(np.abs(outputs - self.outputs) / sizes))
 
 

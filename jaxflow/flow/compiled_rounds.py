@@ -6,14 +6,15 @@ answer is that of `judging_leg`. `quiet_leg` itself flies where jaxflow was inst
 compiler, and on accelerators.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import cache
 
 import diffrax
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Array, Float
 
-from jaxflow.flow.lane import Lane, on_their_way
+from jaxflow.flow.lane import Lane, Record, on_their_way
 from jaxflow.flow.legs import PLATEAU, WORTHWHILE
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
@@ -41,31 +42,32 @@ def serve(problem: Problem, settings: Settings) -> bool:
     return are_compiled() and is_cpu() and problem.labelled and stages <= _rounds.MOST_STAGES
 
 
+def quiet_legs(
+    problem: Problem,
+    settings: Settings,
+    horizons: Float[Array, " runs"],
+    carry: tuple[Lane, Record],
+    judged: Callable[[tuple[Lane, Record]], tuple[Lane, Record]],
+) -> tuple[Lane, Record]:
+    """What `quiet_leg` makes of stacked runs; `judged` is `judging_leg` for all of them."""
+    asks = True
+    while asks:
+        lanes, asks = fly_in_rounds(problem, settings, horizons, carry[0])
+        carry = judged((lanes, carry[1])) if asks else (lanes, carry[1])
+    return carry
+
+
 def fly_in_rounds(
-    problem: Problem, settings: Settings, horizons: Float[np.ndarray, " runs"], lanes: Lane
+    problem: Problem, settings: Settings, horizons: Float[Array, " runs"], lanes: Lane
 ) -> tuple[Lane, bool]:
     """Fly stacked runs that are quiet; whether `judging_leg` has to be asked about some of them."""
     flies = on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
-    y, attempted = np.asarray(problem.y), np.asarray(lanes.counts.attempted)
-    tolerances = settings.rtol, settings.frozen_tolerance, settings.approach_tolerance
-    how = np.zeros(len(flies), dtype=np.int64)
-    counts = lanes.counts
+    how, counts = np.zeros(len(flies), dtype=np.int64), lanes.counts
     changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
     state, t, step, accepted, rejected = map(np.array, changed)
-    given = (
-        lanes.modes.active,
-        lanes.balance.kappa,
-        lanes.balance.rho,
-        problem.span.norms(),
-        y,
-        PLATEAU * np.abs(y).max(axis=1),
-        np.linalg.norm(y, axis=1),
-        horizons,
-        int(settings.max_steps) - attempted,
-        flies,
-        _weights(type(settings.solver)),
-    )
-    arrays = (state, t, step, accepted, rejected, how, *map(np.ascontiguousarray, given))
+    told = _told(problem, settings, horizons, lanes, flies)
+    tolerances = settings.rtol, settings.frozen_tolerance, settings.approach_tolerance
+    arrays = (state, t, step, accepted, rejected, how, *told)
     _rounds.fly(arrays, *map(float, tolerances), WORTHWHILE)
     status = np.array(lanes.status)
     for reason, value in STATUS.items():
@@ -80,6 +82,25 @@ def fly_in_rounds(
         quiet=np.asarray(lanes.quiet) & (how & LOUD == 0),
     )
     return flown, bool(np.any(how & ASKS > 0))
+
+
+def _told(problem: Problem, settings: Settings, horizons, lanes: Lane, flies) -> tuple:
+    """What the runs are told, in the order of `arrays.c`."""
+    y = np.asarray(problem.y)
+    told = (
+        lanes.modes.active,
+        lanes.balance.kappa,
+        lanes.balance.rho,
+        problem.span.norms(),
+        y,
+        PLATEAU * np.abs(y).max(axis=1),
+        np.linalg.norm(y, axis=1),
+        horizons,
+        int(settings.max_steps) - np.asarray(lanes.counts.attempted),
+        flies,
+        _weights(type(settings.solver)),
+    )
+    return tuple(map(np.ascontiguousarray, told))
 
 
 @cache

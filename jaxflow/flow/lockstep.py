@@ -6,6 +6,8 @@ Runs on orthogonal inputs in which the two signs have nothing to do with each ot
 as two flows of their own (see `sides`).
 """
 
+from functools import partial
+
 import equinox as eqx
 import jax
 import jax.numpy as jnp
@@ -14,6 +16,7 @@ import numpy as np
 from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow import compiled_rounds
+from jaxflow.flow.compiled_rounds import quiet_legs
 from jaxflow.flow.gradient_flow import at_start, begin
 from jaxflow.flow.lane import Lane, on_their_way
 from jaxflow.flow.launch import Launch
@@ -72,17 +75,10 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
 
     def flown(leg, implicit, carry):
         if leg is quiet_leg and compiled_rounds.serve(problem, settings):
-            return in_rounds(carry)
+            judged = partial(flown, judging_leg, None)
+            return quiet_legs(problem, settings, horizon, carry, judged)
         with compiled_once((leg.__name__, own_data, *named)):
             return _leg(leg, problem, own_data, settings, horizon, carry, implicit)
-
-    def in_rounds(carry):
-        asks = True
-        while asks:
-            lanes, asks = compiled_rounds.fly_in_rounds(problem, settings, horizon, carry[0])
-            carry = (lanes, carry[1])
-            carry = flown(judging_leg, None, carry) if asks else carry
-        return carry
 
     kinds = [(solver_leg, jnp.array(False)), (closed_form_leg, None)]
     if problem.span.orthogonal and own_data:
