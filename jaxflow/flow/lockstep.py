@@ -52,6 +52,12 @@ WORTHWHILE = 0.6
 FEW, SMALL, LEAST = 0.25, 0.125, 4
 """Shares of a batch: at most this many runs that are left over go on by themselves, in batches of
 this size, at least of the last."""
+LEAST_BATCH, LARGEST_BATCH = 32, 256
+"""Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
+PAIRS = 2**15
+"""Pairs of a neuron and a datum in a batch: more of them do not fit into a core's cache."""
+SLIDING = 8
+"""Room that a pair takes where neurons may slide, in units of that on orthogonal inputs."""
 
 
 def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tuple[Launch, Lane]:
@@ -65,7 +71,7 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
     rooms = _rooms(dataset, networks.exponent.shape[-1], settings)
     if rooms is not None and _any_run(carry):
         carry = _side_by_side(problem, settings, horizon, carry, rooms)
-        carry = _stragglers(problem, settings, horizon, carry)
+        carry = _some_at_a_time(problem, settings, horizon, carry)
     return plan, _to_the_end(problem, own_data, settings, horizon, carry)[0]
 
 
@@ -121,12 +127,14 @@ def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room
     return _join(problem, carry, sides, ends, apart)
 
 
-def _stragglers(problem, settings: Settings, horizon, carry):
-    """Integrate the few runs that are left where most have arrived, some at a time."""
+def _some_at_a_time(problem, settings: Settings, horizon, carry):
+    """Integrate the runs that did not come apart, unless they are a batch as it should be."""
     left, batch = np.flatnonzero(on_their_way(carry[0])), horizon.shape[0]
-    if not 0 < len(left) <= FEW * batch:
+    usual = usual_batch(carry[0].modes.active[0].size, orthogonal=True)
+    few = len(left) <= FEW * batch
+    size = max(int(np.ceil(SMALL * batch)), LEAST) if few else usual
+    if len(left) == 0 or (not few and batch <= usual):
         return carry
-    size = max(int(np.ceil(SMALL * batch)), LEAST)
     for first in range(0, len(left), size):
         runs = np.resize(left[first : first + size], size)
         own_horizon, own = _taken((horizon, carry), runs)
@@ -142,6 +150,17 @@ def _rooms(dataset: Dataset, width: int, settings: Settings) -> tuple[Room, Room
     rooms = rooms_for_sides(np.asarray(dataset.y), width)
     pairs = dataset.y.shape[0] * width
     return rooms if max(r.data * r.neurons for r in rooms) <= WORTHWHILE * pairs else None
+
+
+def usual_batch(pairs: float, orthogonal: bool) -> int:
+    """Runs in a batch on a CPU, for so many pairs of a neuron and a datum in each: 32 to 256."""
+    room = pairs if orthogonal else SLIDING * pairs
+    return min(max(power_of_two(PAIRS / room), LEAST_BATCH), LARGEST_BATCH)
+
+
+def power_of_two(most: float) -> int:
+    """The largest power of two up to a number, at least one."""
+    return 2 ** int(np.log2(max(most, 1)))
 
 
 def _any_run(carry) -> bool:

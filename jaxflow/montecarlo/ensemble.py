@@ -18,7 +18,13 @@ from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly, settings_of
 from jaxflow.flow.lane import Lane
 from jaxflow.flow.launch import Launch
-from jaxflow.flow.lockstep import fly_all, pairs_in_lanes
+from jaxflow.flow.lockstep import (
+    LEAST_BATCH,
+    fly_all,
+    pairs_in_lanes,
+    power_of_two,
+    usual_batch,
+)
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.flow.sides import has_sides
 from jaxflow.flow.status import Status
@@ -28,12 +34,6 @@ from jaxflow.programs import make_room
 from jaxflow.threads import Threads
 from jaxflow.validation import is_anything_traced, positive_integer
 
-LEAST_BATCH, LARGEST_BATCH = 32, 256
-"""Runs integrated in lockstep: enough to pay for vectorisation, few enough to wait for little."""
-PAIRS = 2**15
-"""Pairs of a neuron and a datum in a batch: more of them do not fit into a core's cache."""
-SLIDING = 8
-"""Room that a pair takes where neurons may slide, in units of that on orthogonal inputs."""
 IN_ROUNDS = 4
 """How many times as many runs are in a batch whose sides are flown in compiled rounds, in which no
 run waits for another: what is left of the work for a batch is then shared by more of them."""
@@ -141,22 +141,11 @@ def default_batch(dataset: Dataset, width: int, runs: int) -> int:
     """
     pairs = width * dataset.n
     if is_cpu():
-        share = max(_power_of_two(runs / os.cpu_count()), LEAST_BATCH)
+        share = max(power_of_two(runs / os.cpu_count()), LEAST_BATCH)
         counted = pairs / IN_ROUNDS if are_compiled() and has_sides(dataset) else pairs
         return min(usual_batch(counted, dataset.is_orthogonal), share)
     room = pairs if dataset.is_orthogonal else BASES * min(dataset.n, dataset.dim) * pairs
-    return max(_power_of_two(ON_ACCELERATORS / room), LEAST_BATCH)
-
-
-def usual_batch(pairs: float, orthogonal: bool) -> int:
-    """Runs in a batch on a CPU, for so many pairs of a neuron and a datum in each: 32 to 256."""
-    room = pairs if orthogonal else SLIDING * pairs
-    return min(max(_power_of_two(PAIRS / room), LEAST_BATCH), LARGEST_BATCH)
-
-
-def _power_of_two(most: float) -> int:
-    """The largest power of two up to a number, at least one."""
-    return 2 ** int(np.log2(max(most, 1)))
+    return max(power_of_two(ON_ACCELERATORS / room), LEAST_BATCH)
 
 
 @eqx.filter_jit

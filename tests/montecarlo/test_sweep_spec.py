@@ -13,7 +13,7 @@ from sweep_stub import ends_of, spec
 import jaxflow
 from jaxflow.cli import main
 from jaxflow.experiments import sweep
-from jaxflow.montecarlo.ensemble import usual_batch
+from jaxflow.flow.lockstep import usual_batch
 from jaxflow.montecarlo.plan import Plan
 from jaxflow.montecarlo.spec import differences, spec_of
 from jaxflow.montecarlo.starts import networks

@@ -19,9 +19,15 @@ others. And all of its numbers stay in the nearest cache. */
 #include <math.h>
 #include <string.h>
 
-#if defined(__x86_64__) && defined(__linux__) && !defined(__clang__)
+/* A version for each generation of processors, of which the one at hand is chosen when the module is
+   loaded. */
+#if defined(__x86_64__) && defined(__linux__) && defined(__GNUC__) && !defined(__clang__)
+#if __GNUC__ >= 12
 #define FOR_EVERY_PROCESSOR \
     __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
+#else
+#define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
+#endif
 #else
 #define FOR_EVERY_PROCESSOR
 #endif
