@@ -1,7 +1,7 @@
 """Rounds of steps of many runs, compiled by a C compiler (see `rounds.c`).
 
 They are what `quiet_leg` does, run by run, until it has to be asked whether a closed form serves or
-a run is over: as a rule once or twice in a run, and rather too often than not often enough. The
+a run is over, because lower bounds say that it may be so: as a rule once or twice in a run. The
 answer is that of `judging_leg`. `quiet_leg` itself flies where jaxflow was installed without a C
 compiler, and on accelerators.
 """
@@ -12,7 +12,7 @@ from functools import cache
 
 import diffrax
 import numpy as np
-from jaxtyping import Array, Float
+from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.lane import Lane, Record, on_their_way
 from jaxflow.flow.legs import PLATEAU, WORTHWHILE
@@ -49,11 +49,21 @@ def quiet_legs(
     carry: tuple[Lane, Record],
     judged: Callable[[tuple[Lane, Record]], tuple[Lane, Record]],
 ) -> tuple[Lane, Record]:
-    """What `quiet_leg` makes of stacked runs; `judged` is `judging_leg` for all of them."""
+    """What `quiet_leg` makes of stacked runs; `judged` is `judging_leg` for all of them.
+
+    Runs that are not quiet are hidden from it, as if they were over.
+    """
     asks = True
     while asks:
-        lanes, asks = fly_in_rounds(problem, settings, horizons, carry[0])
-        carry = judged((lanes, carry[1])) if asks else (lanes, carry[1])
+        before, record = carry
+        flies = _flies(before)
+        lanes, asks = fly_in_rounds(problem, settings, horizons, before)
+        carry = lanes, record
+        if asks:
+            others = np.where(flies, lanes.status, Status.moving)
+            lanes, record = judged((replace(lanes, status=others), record))
+            status = np.where(flies, lanes.status, before.status)
+            carry = replace(lanes, status=status), record
     return carry
 
 
@@ -61,7 +71,7 @@ def fly_in_rounds(
     problem: Problem, settings: Settings, horizons: Float[Array, " runs"], lanes: Lane
 ) -> tuple[Lane, bool]:
     """Fly stacked runs that are quiet; whether `judging_leg` has to be asked about some of them."""
-    flies = on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
+    flies = _flies(lanes)
     how, counts = np.zeros(len(flies), dtype=np.int64), lanes.counts
     changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
     state, t, step, accepted, rejected = map(np.array, changed)
@@ -82,6 +92,10 @@ def fly_in_rounds(
         quiet=np.asarray(lanes.quiet) & (how & LOUD == 0),
     )
     return flown, bool(np.any(how & ASKS > 0))
+
+
+def _flies(lanes: Lane) -> Bool[np.ndarray, " runs"]:
+    return on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
 
 
 def _told(problem: Problem, settings: Settings, horizons, lanes: Lane, flies) -> tuple:

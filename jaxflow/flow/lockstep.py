@@ -36,8 +36,7 @@ from jaxflow.flow.sides import (
     Room,
     Side,
     comes_apart,
-    has_sides,
-    rooms_for_sides,
+    rooms_of,
     side_of,
     together,
 )
@@ -47,8 +46,6 @@ from jaxflow.threads import Threads
 
 NO_TIMES = np.zeros(0)
 """Save times of runs that only seek their ends."""
-WORTHWHILE = 0.6
-"""Sides of more than this share of all pairs are not worth their programs."""
 FEW, SMALL, LEAST = 0.25, 0.125, 4
 """Shares of a batch: at most this many runs that are left over go on by themselves, in batches of
 this size, at least of the last."""
@@ -68,7 +65,8 @@ def fly_all(networks: ReluNetwork, dataset: Dataset, settings: Settings) -> tupl
     own_data, dataset = dataset.x.ndim == 3, dataset.for_programs()
     with compiled_once(("start", *_named((networks, dataset, settings)))):
         plan, problem, horizon, carry = _start(networks, dataset, settings)
-    rooms = _rooms(dataset, networks.exponent.shape[-1], settings)
+    width = networks.exponent.shape[-1]
+    rooms = rooms_of(dataset, width) if settings.closed_form else None
     if rooms is not None and _any_run(carry):
         carry = _side_by_side(problem, settings, horizon, carry, rooms)
         carry = _some_at_a_time(problem, settings, horizon, carry)
@@ -141,15 +139,6 @@ def _some_at_a_time(problem, settings: Settings, horizon, carry):
         own = _to_the_end(problem, False, settings, own_horizon, own)
         carry = _put_back(carry, runs, own)
     return carry
-
-
-def _rooms(dataset: Dataset, width: int, settings: Settings) -> tuple[Room, Room] | None:
-    """The rooms of the sides; None where there are none or they are hardly smaller."""
-    if not (settings.closed_form and has_sides(dataset)):
-        return None
-    rooms = rooms_for_sides(np.asarray(dataset.y), width)
-    pairs = dataset.y.shape[0] * width
-    return rooms if max(r.data * r.neurons for r in rooms) <= WORTHWHILE * pairs else None
 
 
 def usual_batch(pairs: float, orthogonal: bool) -> int:

@@ -34,6 +34,8 @@ from jaxflow.flow.span import Span
 from jaxflow.flow.status import Status
 
 SIGNS = (1.0, -1.0)
+WORTHWHILE = 0.6
+"""Sides of more than this share of all pairs are not worth their programs."""
 ALIKE = 0.8
 """Ratio of numbers of data from which on the smaller side is filled up to the larger one."""
 
@@ -87,10 +89,17 @@ def rooms_for_sides(y: Float[np.ndarray, " n"], width: int) -> tuple[Room, Room]
     return tuple(Room(count, neurons) for count in data)
 
 
-def has_sides(dataset: Dataset) -> bool:
-    """Whether runs on a data set may come apart: orthogonal inputs, and labels of both signs."""
+def rooms_of(dataset: Dataset, width: int) -> tuple[Room, Room] | None:
+    """The rooms of the sides on a data set; None where there are none or they are hardly smaller.
+
+    There are sides for orthogonal inputs with labels of both signs.
+    """
     y = np.asarray(dataset.y)
-    return dataset.x.ndim == 2 and dataset.is_orthogonal and np.any(y > 0) and np.any(y < 0)
+    if dataset.x.ndim > 2 or not (dataset.is_orthogonal and np.any(y > 0) and np.any(y < 0)):
+        return None
+    rooms = rooms_for_sides(y, width)
+    largest = max(room.data * room.neurons for room in rooms)
+    return rooms if largest <= WORTHWHILE * len(y) * width else None
 
 
 def comes_apart(problem: Problem, lane: Lane, rooms: tuple[Room, Room]) -> Bool[Array, ""]:

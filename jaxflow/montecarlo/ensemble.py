@@ -26,7 +26,7 @@ from jaxflow.flow.lockstep import (
     usual_batch,
 )
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
-from jaxflow.flow.sides import has_sides
+from jaxflow.flow.sides import rooms_of
 from jaxflow.flow.status import Status
 from jaxflow.network import ReluNetwork
 from jaxflow.platform import is_cpu
@@ -136,13 +136,15 @@ def ensemble(
 def default_batch(dataset: Dataset, width: int, runs: int) -> int:
     """Runs in a batch on the platform at hand: as many as fit, and on a CPU a batch for each core.
 
-    On a CPU `usual_batch`, or a smaller power of two, 32 at least, where so few runs would leave
-    cores idle. On an accelerator memory counts: a pair that may slide has bases of min(n, d).
+    On a CPU `usual_batch`, more where sides fly in compiled rounds, or a smaller power of two, at
+    least 32, where so few runs would leave cores idle. On an accelerator memory counts: a pair that
+    may slide has bases of min(n, d).
     """
     pairs = width * dataset.n
     if is_cpu():
         share = max(power_of_two(runs / os.cpu_count()), LEAST_BATCH)
-        counted = pairs / IN_ROUNDS if are_compiled() and has_sides(dataset) else pairs
+        in_rounds = are_compiled() and rooms_of(dataset, width) is not None
+        counted = pairs / IN_ROUNDS if in_rounds else pairs
         return min(usual_batch(counted, dataset.is_orthogonal), share)
     room = pairs if dataset.is_orthogonal else BASES * min(dataset.n, dataset.dim) * pairs
     return max(power_of_two(ON_ACCELERATORS / room), LEAST_BATCH)

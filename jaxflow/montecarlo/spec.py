@@ -11,7 +11,6 @@ from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.lockstep import usual_batch
 from jaxflow.flow.settings import DEFAULT_RTOL, Settings
 from jaxflow.montecarlo.chunk_length import chunk_length
-from jaxflow.montecarlo.ensemble import IN_ROUNDS
 from jaxflow.montecarlo.families import Family, read_families
 from jaxflow.montecarlo.quantities import DEFAULT_SUMMARIES, SUMMARIES, TRAJECTORIES, kept
 from jaxflow.montecarlo.sections import (
@@ -158,16 +157,9 @@ def _read(tables: Mapping) -> Spec:
 
 
 def _usual_batch(families: tuple[Family, ...], widths: tuple[int, ...]) -> int:
-    """The batch that suits the largest runs, whether or not rounds are compiled here."""
+    """The batch that suits the largest runs."""
     each = product(families, widths)
-    return min(usual_batch(_counted(f, width), f.is_orthogonal) for f, width in each)
-
-
-def _counted(family: Family, width: int) -> float:
-    """Pairs of a neuron and a datum, as they count; labels of many data have both signs."""
-    pairs = family.shape[0] * width
-    in_rounds = family.is_orthogonal and family.draws == 1 and family.kind in RANDOM
-    return pairs / IN_ROUNDS if in_rounds else pairs
+    return min(usual_batch(f.shape[0] * width, f.is_orthogonal) for f, width in each)
 
 
 def _lengths(output: Section, fitting: Callable[[int], int], usual: int) -> tuple[int, int]:

@@ -160,6 +160,26 @@ def test_neurons_of_one_datum_each_wait_for_their_closed_form_after_a_round(in_r
     assert not lane.thawed and lane.running and int(lane.counts.attempted) == 4
 
 
+@pytest.mark.skipif(not compiled_rounds.are_compiled(), reason="no C compiler")
+def test_runs_that_are_not_quiet_are_left_alone_where_others_are_judged():
+    data, network = all_growing(width=4)
+    x = np.asarray(data.x)
+    alone = jaxflow.ReluNetwork(jnp.array(0.25 * x - 0.05 * x.sum(0)), network.a)
+    plan, settings, *carry = begun(alone, data, horizon=3.0)
+
+    def two(tree):
+        return jax.tree.map(lambda leaf: np.stack([leaf, leaf]), tree)
+
+    problems, (lanes, records) = two(plan.problem), two(tuple(carry))
+    lanes = replace(lanes, quiet=np.array([True, False]))
+    asked = jax.jit(jax.vmap(lambda carry: judging_leg(plan.problem, settings, NO_TIMES, carry)))
+    horizons = two(settings.horizon)
+    ends, _ = compiled_rounds.quiet_legs(problems, settings, horizons, (lanes, records), asked)
+    assert ends.counts.attempted.tolist() == [4, 0] and ends.thawed.tolist() == [False, True]
+    assert ends.status.tolist() == [Status.running] * 2
+    assert np.array_equal(ends.state[1], lanes.state[1])
+
+
 @both_ways
 def test_numbers_that_are_none_end_a_run(in_rounds):
     data, network = all_growing()

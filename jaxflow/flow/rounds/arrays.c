@@ -217,9 +217,30 @@ static int method_of(const Py_buffer *weights, Method *method) {
     return 1;
 }
 
+/* Whether all arrays have the sizes that those of the weights and of the active pairs tell. */
+static int they_fit(const Py_buffer *of) {
+    if (of[ACTIVE].ndim != 3 || of[WEIGHTS].ndim != 2) return 0;
+    Py_ssize_t runs = of[ACTIVE].shape[0], n = of[ACTIVE].shape[1], m = of[ACTIVE].shape[2];
+    Py_ssize_t stages = of[WEIGHTS].shape[0], sizes[ARRAYS];
+    for (int i = 0; i < ARRAYS; i++) sizes[i] = 8 * runs;
+    sizes[STATE] = 8 * runs * (n + 2) * m;
+    sizes[KAPPA] = sizes[REFERENCE] = 8 * runs * m;
+    sizes[NORMS] = sizes[Y] = 8 * runs * n;
+    sizes[ACTIVE] = runs * n * m;
+    sizes[FLIES] = runs;
+    sizes[WEIGHTS] = 8 * stages * stages;
+    for (int i = 0; i < ARRAYS; i++)
+        if (of[i].len != sizes[i]) return 0;
+    return 1;
+}
+
 static int fly_released(const Py_buffer *of, Order order) {
     Method method;
     int done;
+    if (!they_fit(of)) {
+        PyErr_SetString(PyExc_ValueError, "arrays: not of the sizes that belong together");
+        return 0;
+    }
     if (!method_of(&of[WEIGHTS], &method)) {
         PyErr_SetString(PyExc_ValueError, "weights: not those of an explicit method");
         return 0;

@@ -42,8 +42,8 @@ typedef struct {
 } Flock;
 
 /* An explicit Runge-Kutta method whose last stage is the slope at the end. Row i has the weights of
-   the stages before stage i + 1, the last row those of the error: from `first` on there are `terms`
-   that are not zero. */
+   the stages before stage i + 1, the last row those of the error: `terms` of them from `first` on,
+   before and after which all are zero. */
 typedef struct {
     int stages;
     int first[MOST_STAGES], terms[MOST_STAGES];
