@@ -11,7 +11,15 @@ import jaxflow
 from jaxflow.flow import lockstep
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.flow.lane import Lane
-from jaxflow.flow.sides import SIGNS, Room, comes_apart, rooms_for_sides, side_of, together
+from jaxflow.flow.sides import (
+    SIGNS,
+    Room,
+    comes_apart,
+    rooms_for_sides,
+    rooms_of,
+    side_of,
+    together,
+)
 from jaxflow.flow.span import Span
 from jaxflow.flow.status import Status
 
@@ -119,10 +127,9 @@ def test_a_side_has_room_for_its_own_data_and_no_more_unless_that_spares_a_progr
 
 
 def test_without_data_of_both_signs_there_are_no_sides():
-    settings = settings_of(1e-11, None, 10_000)
-    assert lockstep._rooms(DATA, 500, settings) is not None
+    assert rooms_of(DATA, 500) is not None
     for y in (jnp.abs(DATA.y), -jnp.abs(DATA.y), jnp.zeros(6)):
-        assert lockstep._rooms(jaxflow.Dataset(DATA.x, y), 500, settings) is None
+        assert rooms_of(jaxflow.Dataset(DATA.x, y), 500) is None
 
 
 def test_data_that_fill_a_side_are_in_the_units_of_the_others():
