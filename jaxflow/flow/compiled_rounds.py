@@ -27,7 +27,7 @@ except ImportError:
     _rounds = None
 
 ASKS, LOUD, STUCK, OVER, NOT_FINITE = 1, 2, 4, 8, 16
-"""Why rounds end; several at once may be why."""
+"""Why rounds end, as in `flock.h`; several at once may be why."""
 STATUS = {STUCK: Status.step_underflow, OVER: Status.step_limit, NOT_FINITE: Status.not_finite}
 
 
@@ -56,8 +56,8 @@ def quiet_legs(
     asks = True
     while asks:
         before, record = carry
-        flies = _flies(before)
-        lanes, asks = fly_in_rounds(problem, settings, horizons, before)
+        flies = on_their_way(before) & np.asarray(before.thawed) & np.asarray(before.quiet)
+        lanes, asks = fly_in_rounds(problem, settings, horizons, before, flies)
         carry = lanes, record
         if asks:
             others = np.where(flies, lanes.status, Status.moving)
@@ -68,10 +68,13 @@ def quiet_legs(
 
 
 def fly_in_rounds(
-    problem: Problem, settings: Settings, horizons: Float[Array, " runs"], lanes: Lane
+    problem: Problem,
+    settings: Settings,
+    horizons: Float[Array, " runs"],
+    lanes: Lane,
+    flies: Bool[np.ndarray, " runs"],
 ) -> tuple[Lane, bool]:
-    """Fly stacked runs that are quiet; whether `judging_leg` has to be asked about some of them."""
-    flies = _flies(lanes)
+    """Fly those of stacked runs that fly; whether `judging_leg` has to be asked about some."""
     how, counts = np.zeros(len(flies), dtype=np.int64), lanes.counts
     changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
     state, t, step, accepted, rejected = map(np.array, changed)
@@ -92,10 +95,6 @@ def fly_in_rounds(
         quiet=np.asarray(lanes.quiet) & (how & LOUD == 0),
     )
     return flown, bool(np.any(how & ASKS > 0))
-
-
-def _flies(lanes: Lane) -> Bool[np.ndarray, " runs"]:
-    return on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
 
 
 def _told(problem: Problem, settings: Settings, horizons, lanes: Lane, flies) -> tuple:

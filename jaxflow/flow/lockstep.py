@@ -16,7 +16,6 @@ import numpy as np
 from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow import compiled_rounds
-from jaxflow.flow.compiled_rounds import quiet_legs
 from jaxflow.flow.gradient_flow import at_start, begin
 from jaxflow.flow.lane import Lane, on_their_way
 from jaxflow.flow.launch import Launch
@@ -41,6 +40,7 @@ from jaxflow.flow.sides import (
     together,
 )
 from jaxflow.network import ReluNetwork
+from jaxflow.platform import is_cpu
 from jaxflow.programs import compiled_once
 from jaxflow.threads import Threads
 
@@ -80,7 +80,7 @@ def _to_the_end(problem, own_data: bool, settings: Settings, horizon, carry):
     def flown(leg, implicit, carry):
         if leg is quiet_leg and compiled_rounds.serve(problem, settings):
             judged = partial(flown, judging_leg, None)
-            return quiet_legs(problem, settings, horizon, carry, judged)
+            return compiled_rounds.quiet_legs(problem, settings, horizon, carry, judged)
         with compiled_once((leg.__name__, own_data, *named)):
             return _leg(leg, problem, own_data, settings, horizon, carry, implicit)
 
@@ -128,7 +128,8 @@ def _side_by_side(problem, settings: Settings, horizon, carry, rooms: tuple[Room
 def _some_at_a_time(problem, settings: Settings, horizon, carry):
     """Integrate the runs that did not come apart, unless they are a batch as it should be."""
     left, batch = np.flatnonzero(on_their_way(carry[0])), horizon.shape[0]
-    usual = usual_batch(carry[0].modes.active[0].size, orthogonal=True)
+    n, width = carry[0].modes.active.shape[-2:]
+    usual = usual_batch(n * width, orthogonal=True) if is_cpu() else batch
     few = len(left) <= FEW * batch
     size = max(int(np.ceil(SMALL * batch)), LEAST) if few else usual
     if len(left) == 0 or (not few and batch <= usual):

@@ -56,11 +56,9 @@ def compiled(problem, settings, carry):
     return alone(ends)
 
 
-in_c = pytest.param(
-    compiled,
-    id="C",
-    marks=pytest.mark.skipif(not compiled_rounds.are_compiled(), reason="no C compiler"),
-)
+needs_c = pytest.mark.skipif(not compiled_rounds.are_compiled(), reason="no C compiler")
+"""Nothing is left out where there is a compiler: the first test says so."""
+in_c = pytest.param(compiled, id="C", marks=needs_c)
 both_ways = pytest.mark.parametrize("in_rounds", [pytest.param(by_xla, id="XLA"), in_c])
 
 
@@ -160,7 +158,7 @@ def test_neurons_of_one_datum_each_wait_for_their_closed_form_after_a_round(in_r
     assert not lane.thawed and lane.running and int(lane.counts.attempted) == 4
 
 
-@pytest.mark.skipif(not compiled_rounds.are_compiled(), reason="no C compiler")
+@needs_c
 def test_runs_that_are_not_quiet_are_left_alone_where_others_are_judged():
     data, network = all_growing(width=4)
     x = np.asarray(data.x)
@@ -199,7 +197,7 @@ def test_steps_that_lead_nowhere_end_a_run(in_rounds):
     assert lane.status == Status.step_underflow and float(lane.t) == 1.0
 
 
-@pytest.mark.skipif(not compiled_rounds.are_compiled(), reason="no C compiler")
+@needs_c
 @pytest.mark.parametrize("scale", [1e-2, 1e-6, 1e-60])
 def test_an_ensemble_ends_alike_by_either_way(monkeypatch, scale):
     """Not to the last digit, as sums are added up in another order. On last digits hangs how long
