@@ -20,11 +20,14 @@ BLOCK = 4096
 Neurons = TypeVar("Neurons")
 
 
-def sum_over_blocks(part: Callable, neurons, mesh: Mesh | None = None):
-    """Σ over blocks of the array that `part` makes of the neurons of one of them."""
+def sum_over_blocks(part: Callable, neurons, mesh: Mesh | None = None, whole: bool = False):
+    """Σ over blocks of the array that `part` makes of the neurons of one of them.
+
+    `whole` is for a `part` that divides them into blocks of its own.
+    """
 
     def own(neurons):
-        blocks = _Blocks.of(neurons)
+        blocks = _Blocks.of(neurons, whole)
         if blocks.number == 1:
             return part(neurons)
         found = blocks.shapes(part, neurons)
@@ -46,11 +49,13 @@ def sum_over_blocks(part: Callable, neurons, mesh: Mesh | None = None):
     )(neurons)
 
 
-def block_by_block(follow: Callable, neurons: Neurons, mesh: Mesh | None = None):
-    """What `follow` makes of all neurons, one block after the other."""
+def block_by_block(
+    follow: Callable, neurons: Neurons, mesh: Mesh | None = None, whole: bool = False
+):
+    """What `follow` makes of all neurons, one block after the other; `whole` as above."""
 
     def own(neurons):
-        blocks = _Blocks.of(neurons)
+        blocks = _Blocks.of(neurons, whole)
         if blocks.number == 1:
             return follow(neurons)
         found = blocks.shapes(follow, neurons)
@@ -87,9 +92,9 @@ class _Blocks(NamedTuple):
     size: int
 
     @classmethod
-    def of(cls, neurons) -> "_Blocks":
+    def of(cls, neurons, whole: bool) -> "_Blocks":
         count = jax.tree.leaves(neurons)[0].shape[-1]
-        number = -(-count // BLOCK) if is_cpu() else 1
+        number = -(-count // BLOCK) if is_cpu() and not whole else 1
         return cls(count, number, -(-count // number))
 
     def start(self, i):

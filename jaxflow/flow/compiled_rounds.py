@@ -1,4 +1,4 @@
-"""Rounds of steps of many runs, compiled by a C compiler (see `rounds.c`).
+"""Rounds of steps of many runs, compiled by a C compiler (see `c/rounds.c`).
 
 They are what `quiet_leg` does, run by run, until it has to be asked whether a closed form serves or
 a run is over, because lower bounds say that it may be so: as a rule once or twice in a run. The
@@ -14,32 +14,22 @@ import diffrax
 import numpy as np
 from jaxtyping import Array, Bool, Float
 
+from jaxflow.flow.compiled import are_compiled, library
 from jaxflow.flow.lane import Lane, Record, on_their_way
 from jaxflow.flow.legs import PLATEAU, WORTHWHILE
 from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
-from jaxflow.platform import is_cpu
-
-try:
-    from jaxflow.flow import _rounds
-except ImportError:
-    _rounds = None
 
 ASKS, LOUD, STUCK, OVER, NOT_FINITE = 1, 2, 4, 8, 16
 """Why rounds end, as in `flock.h`; several at once may be why."""
 STATUS = {STUCK: Status.step_underflow, OVER: Status.step_limit, NOT_FINITE: Status.not_finite}
 
 
-def are_compiled() -> bool:
-    """Whether jaxflow was installed with a C compiler."""
-    return _rounds is not None
-
-
 def serve(problem: Problem, settings: Settings) -> bool:
     """Whether stacked runs, each with data of its own, can be flown like this."""
     stages = len(settings.solver.tableau.b_sol)
-    return are_compiled() and is_cpu() and problem.labelled and stages <= _rounds.MOST_STAGES
+    return are_compiled() and problem.labelled and stages <= library.MOST_STAGES
 
 
 def quiet_legs(
@@ -81,7 +71,7 @@ def fly_in_rounds(
     told = _told(problem, settings, horizons, lanes, flies)
     tolerances = settings.rtol, settings.frozen_tolerance, settings.approach_tolerance
     arrays = (state, t, step, accepted, rejected, how, *told)
-    _rounds.fly(arrays, *map(float, tolerances), WORTHWHILE)
+    library.fly(arrays, *map(float, tolerances), WORTHWHILE)
     status = np.array(lanes.status)
     for reason, value in STATUS.items():
         status[how & reason > 0] = value

@@ -31,6 +31,7 @@ from jax.scipy.special import logsumexp
 from jax.sharding import Mesh
 from jaxtyping import Array, Bool, Float
 
+from jaxflow.flow import compiled_feedback
 from jaxflow.flow.activation import Modes, driving_force
 from jaxflow.flow.blocks import block_by_block, sum_over_blocks
 from jaxflow.flow.bounded_span import bounded_span
@@ -57,6 +58,8 @@ CHEBYSHEV = np.cos((np.arange(DEGREE + 1) + 0.5) * np.pi / (DEGREE + 1))
 """Chebyshev points of [-1, 1], from the last to the first, each with its mirror image."""
 NODES = 7
 """Of Gauss's formula on each piece of a neuron's way."""
+GAUSS = np.polynomial.legendre.leggauss(NODES)
+"""Nodes on [-1, 1], each with its mirror image, and weights."""
 GROWTH = 10.0
 """The largest growth of log h that the series resolves."""
 WORTHWHILE = 3.0
@@ -85,12 +88,13 @@ def feedback_flow(
     """
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
     neurons = (Flight(jnp.full(state.shape[1], start), state, modes, log), balance)
+    in_c = compiled_feedback.serves(DEGREE + 1, NODES)
 
-    part = partial(_outputs, problem, start, end)
-    outputs = sum_over_blocks(lambda some: part(*some), neurons, mesh)
+    part = partial(_outputs, problem, start, end, in_c)
+    outputs = sum_over_blocks(lambda some: part(*some), neurons, mesh, whole=in_c)
     delta = _Series.fitted(start, end, -outputs)
-    follow = partial(_follow, problem, end, delta)
-    return end, block_by_block(lambda some: follow(*some), neurons, mesh)
+    follow = partial(_follow, problem, end, delta, in_c)
+    return end, block_by_block(lambda some: follow(*some), neurons, mesh, whole=in_c)
 
 
 def _allowed_end(problem: Problem, modes: Modes, state: State, start, tolerance):
@@ -188,14 +192,22 @@ def _walk(problem: Problem, flight: Flight, balance: Balance, end, advance, carr
 
 
 def _outputs(
-    problem: Problem, start, end, flight: Flight, balance: Balance
+    problem: Problem, start, end, in_c: bool, flight: Flight, balance: Balance
 ) -> Float[Array, "degree n"]:
     """‖x_k‖ h_k/n at the Chebyshev points of the interval, with r = y."""
-    norms = problem.span.norms()
+    found = compiled_feedback.frozen_outputs if in_c else _frozen_outputs
+    total = found(problem, start, end, CHEBYSHEV, flight, balance)
+    return total.T * problem.span.norms() ** 2 / problem.n
+
+
+def _frozen_outputs(
+    problem: Problem, start, end, points, flight: Flight, balance: Balance
+) -> Float[Array, "n degree"]:
+    """h_k/‖x_k‖ at points of the interval."""
 
     def advance(flight, total, spin: Rotation, tau, until, change):
         rho, active = log_norms(flight.state), flight.modes.active
-        along, across = _growths(flight.clock, rho, spin, start, end, until)
+        along, across = _growths(flight.clock, rho, spin, points, start, end, until)
         direction = jnp.where(active, spin.direction, 0.0)
         constant = jnp.where(active, jnp.exp(rho) * spin.constant, 0.0)
         total = total + direction @ along.T + constant @ across.T
@@ -203,11 +215,10 @@ def _outputs(
         return _changed(flight, moved, tau, change(moved)), total
 
     nothing = jnp.zeros((problem.n, DEGREE + 1))
-    _, total = _walk(problem, flight, balance, end, advance, nothing)
-    return total.T * norms**2 / problem.n
+    return _walk(problem, flight, balance, end, advance, nothing)[1]
 
 
-def _growths(clock, rho, spin: Rotation, start, end, until):
+def _growths(clock, rho, spin: Rotation, points, start, end, until):
     """g² − d² and g + d on a piece and zero elsewhere, g = ‖z‖ c₊ exp(Gt), d = ‖z‖ c₋ exp(−Gt).
 
     ‖z‖² η ω is the first times e and the second times ‖z‖ q. An exponential serves two points, one
@@ -216,10 +227,10 @@ def _growths(clock, rho, spin: Rotation, start, end, until):
     middle, half = (start + end) / 2, (end - start) / 2
     ahead = spin.rate * (middle - clock)
     g, d = jnp.exp(rho + ahead) * spin.growing, jnp.exp(rho - ahead) * spin.decaying
-    factor = jnp.exp(spin.rate * half * CHEBYSHEV[: (DEGREE + 1) // 2, None])
+    factor = jnp.exp(spin.rate * half * points[: len(points) // 2, None])
     g, d, factor = jax.lax.optimization_barrier((g, d, factor))
     g, d = _mirrored(g * factor, g / factor), _mirrored(d / factor, d * factor)
-    since = middle + half * CHEBYSHEV[:, None] - clock
+    since = middle + half * points[:, None] - clock
     inside = (since >= 0) & (since < until)
     growths = jnp.where(inside, g**2 - d**2, 0.0), jnp.where(inside, g + d, 0.0)
     return jax.lax.optimization_barrier(growths)
@@ -236,8 +247,13 @@ def _changed(flight: Flight, moved: State, tau, hit) -> Flight:
     return Flight(flight.clock + tau, state, modes, log)
 
 
-def _follow(problem: Problem, end, delta: _Series, flight: Flight, balance: Balance) -> Flight:
+def _follow(
+    problem: Problem, end, delta: _Series, in_c: bool, flight: Flight, balance: Balance
+) -> Flight:
     """All neurons with the feedback, up to `end`."""
+    if in_c:
+        start, series = delta.start, delta.coefficients
+        return compiled_feedback.follow(problem, start, end, series, GAUSS, flight, balance)
 
     def advance(flight, carry, spin, tau, _, change):
         hit = change(spin.at(log_norms(flight.state), tau))
@@ -254,7 +270,7 @@ def _follow(problem: Problem, end, delta: _Series, flight: Flight, balance: Bala
 
 def _with_feedback(flight: Flight, spin: Rotation, tau, delta: _Series) -> Rotation:
     """The rotation whose constants c±, q are those at the end of the piece."""
-    points, weights = np.polynomial.legendre.leggauss(NODES)
+    points, weights = GAUSS
     times = flight.clock + tau * (1 + points[:, None]) / 2
     e, q, active = spin.direction, spin.constant, flight.modes.active
     share = 0.5 * tau * weights[:, None]

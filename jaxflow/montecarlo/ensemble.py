@@ -12,7 +12,7 @@ from jaxtyping import Array, Bool, Float, Int
 from jaxflow import init
 from jaxflow.compilation import program
 from jaxflow.dataset import Dataset
-from jaxflow.flow.compiled_rounds import are_compiled
+from jaxflow.flow.compiled import are_compiled
 from jaxflow.flow.ending import evidence
 from jaxflow.flow.field import residual
 from jaxflow.flow.gradient_flow import fly, settings_of

@@ -12,7 +12,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import jaxflow
-from jaxflow.flow import compiled_rounds
+from jaxflow.flow import compiled, compiled_rounds
 from jaxflow.flow.gradient_flow import at_start, settings_of
 from jaxflow.flow.legs import solver_leg
 from jaxflow.flow.quiet import judging_leg, quiet_leg
@@ -39,7 +39,7 @@ def judged(problem, settings, carry):
     return judging_leg(problem, settings, NO_TIMES, carry)
 
 
-def compiled(problem, settings, carry):
+def in_c(problem, settings, carry):
     """One run, as a stack of one."""
 
     def stacked(tree):
@@ -56,17 +56,17 @@ def compiled(problem, settings, carry):
     return alone(ends)
 
 
-needs_c = pytest.mark.skipif(not compiled_rounds.are_compiled(), reason="no C compiler")
+needs_c = pytest.mark.skipif(not compiled.are_compiled(), reason="no C compiler")
 """Nothing is left out where there is a compiler: the first test says so."""
-in_c = pytest.param(compiled, id="C", marks=needs_c)
-both_ways = pytest.mark.parametrize("in_rounds", [pytest.param(by_xla, id="XLA"), in_c])
+ways = [pytest.param(by_xla, id="XLA"), pytest.param(in_c, id="C", marks=needs_c)]
+both_ways = pytest.mark.parametrize("in_rounds", ways)
 
 
 def test_rounds_are_compiled_where_there_is_a_compiler():
     compiler = (sysconfig.get_config_var("CC") or "").split()
     if not compiler or shutil.which(compiler[0]) is None:
         pytest.skip("no C compiler")
-    assert compiled_rounds.are_compiled(), "install again: pip install -e ."
+    assert compiled.are_compiled(), "install again: pip install -e ."
 
 
 def all_growing(width=5):
@@ -205,7 +205,7 @@ def test_an_ensemble_ends_alike_by_either_way(monkeypatch, scale):
     data = jaxflow.datasets.random_orthogonal(jax.random.key(1), 7, 9)
     keys = jax.random.split(jax.random.key(0), 6)
     here = jaxflow.ensemble(data, keys, width=40, scale=scale)
-    monkeypatch.setattr(compiled_rounds, "_rounds", None)
+    monkeypatch.setattr(compiled_rounds, "are_compiled", lambda: False)
     there = jaxflow.ensemble(data, keys, width=40, scale=scale)
     assert here.status == there.status
     assert np.abs(np.asarray(here.steps) - np.asarray(there.steps)).max() <= 12

@@ -1,9 +1,11 @@
-/* Rounds of many runs whose numbers are in arrays of NumPy: the module `_rounds`. */
+/* The module `_compiled`: rounds of many runs whose numbers are in arrays of NumPy, and the functions
+   that XLA calls. */
 
 #define PY_SSIZE_T_CLEAN
 #include <Python.h>
 
-#include "flock.h"
+#include "calls.h"
+#include "kernels.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -171,7 +173,7 @@ static void fly_one(const Py_buffer *of, const Method *method, Order order, Py_s
     order.horizon = ENTRY(double, of, HORIZON, i);
     order.left = ENTRY(int64_t, of, LEFT, i);
     gather(run, places, flock);
-    ENTRY(int64_t, of, HOW, i) = fly(method, &order, flock, &clock);
+    ENTRY(int64_t, of, HOW, i) = kernels()->fly(method, &order, flock, &clock);
     scatter(flock, places, run);
     ENTRY(double, of, T, i) = clock.t;
     ENTRY(double, of, STEP, i) = clock.step;
@@ -279,12 +281,24 @@ static PyMethodDef methods[] = {
 };
 
 static struct PyModuleDef module = {
-    PyModuleDef_HEAD_INIT, "_rounds", NULL, -1, methods, NULL, NULL, NULL, NULL,
+    PyModuleDef_HEAD_INIT, "_compiled", NULL, -1, methods, NULL, NULL, NULL, NULL,
 };
 
-PyMODINIT_FUNC PyInit__rounds(void) {
+/* A function for XLA to call, which is handed on in a capsule. */
+static int add_call(PyObject *made, const char *name, XlaError *(*function)(XlaCall *)) {
+    PyObject *capsule = PyCapsule_New((void *)function, NULL, NULL);
+    int failed = capsule == NULL || PyModule_AddObjectRef(made, name, capsule) != 0;
+    Py_XDECREF(capsule);
+    return failed;
+}
+
+PyMODINIT_FUNC PyInit__compiled(void) {
     PyObject *made = PyModule_Create(&module);
     if (made == NULL) return NULL;
-    if (PyModule_AddIntMacro(made, MOST_STAGES) != 0) Py_CLEAR(made);
+    if (PyModule_AddIntMacro(made, MOST_STAGES) != 0 || PyModule_AddIntMacro(made, TERMS) != 0 ||
+        PyModule_AddIntMacro(made, NODES) != 0 ||
+        add_call(made, "frozen_outputs", frozen_outputs_call) != 0 ||
+        add_call(made, "follow", follow_call) != 0)
+        Py_CLEAR(made);
     return made;
 }

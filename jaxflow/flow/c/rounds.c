@@ -13,74 +13,16 @@ Three things make it fast. Only entries are computed: pairs of a block of eight 
 that some of them see. A run takes steps of its own for as long as it can, without waiting for
 others. And all of its numbers stay in the nearest cache. */
 
+#include "arithmetic.h"
 #include "flock.h"
 
 #include <float.h>
-#include <math.h>
 #include <string.h>
-
-/* A version for each generation of processors, of which the one at hand is chosen when the module is
-   loaded. */
-#if defined(__x86_64__) && defined(__GLIBC__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__AVX512F__)
-#if __GNUC__ >= 12
-#define FOR_EVERY_PROCESSOR \
-    __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define FOR_EVERY_PROCESSOR __attribute__((target_clones("avx512f", "avx2", "default")))
-#endif
-#else
-#define FOR_EVERY_PROCESSOR
-#endif
-#define PART static inline __attribute__((always_inline))
-#if defined(__clang__)
-#define TURNED(x, ...) __builtin_shufflevector(x, x, __VA_ARGS__)
-#else
-#define TURNED(x, ...) __builtin_shuffle(x, (Choice){__VA_ARGS__})
-#endif
 
 /* Step-size control, as in attempt.py. */
 static const double SAFETY = 0.9, LEAST = 0.2, MOST = 5.0, BROKEN = 0.1, SURELY = 0.95;
 
-/* ------------------------------------------------------------------ arithmetic of eight numbers */
-
-PART Vec spread(double x) { return x - (Vec){0}; }
-
-PART Vec chosen(Choice where, Vec yes, Vec no) {
-    return (Vec)(((Choice)yes & where) | ((Choice)no & ~where));
-}
-
-PART Vec larger(Vec x, Vec y) { return chosen(x > y, x, y); }
-
-PART Vec smaller(Vec x, Vec y) { return chosen(x < y, x, y); }
-
-PART Vec absolute(Vec x) { return larger(x, -x); }
-
-PART Vec not_below_zero(Vec x) { return larger(x, (Vec){0}); }
-
-/* x, and one where it is not above zero. */
-PART Vec or_one(Vec x) { return chosen(x > 0, x, spread(1)); }
-
-/* The sum of the eight numbers, eight times. */
-PART Vec sum(Vec x) {
-    x += TURNED(x, 4, 5, 6, 7, 0, 1, 2, 3);
-    x += TURNED(x, 2, 3, 0, 1, 6, 7, 4, 5);
-    return x + TURNED(x, 1, 0, 3, 2, 5, 4, 7, 6);
-}
-
-PART double largest(Vec x) {
-    double most = x[0];
-    for (int i = 1; i < WIDE; i++) most = x[i] > most ? x[i] : most;
-    return most;
-}
-
-PART Vec each(double (*function)(double), Vec x) {
-    Vec y = x;
-    for (int i = 0; i < WIDE; i++) y[i] = function(x[i]);
-    return y;
-}
-
-PART Vec root(Vec x) { return each(sqrt, x); }
+/* ---------------------------------------------------------------------------------- weighted sums */
 
 /* sum_l weights_l x_l, with a number of terms that the compiler knows; in two halves, which do not
    wait for each other. */
@@ -347,8 +289,7 @@ PART int one_round(const Method *method, const Order *order, Flock *flock, Clock
     return has_to_ask(order, flock, clock) ? how | ASKS : how;
 }
 
-FOR_EVERY_PROCESSOR
-int fly(const Method *method, const Order *order, Flock *flock, Clock *clock) {
+static int fly(const Method *method, const Order *order, Flock *flock, Clock *clock) {
     EACH_BLOCK(b, flock) b->size = each(exp, 2 * b->rho);
     for (;;) {
         int how = one_round(method, order, flock, clock);

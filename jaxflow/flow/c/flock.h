@@ -4,12 +4,9 @@
 #ifndef FLOCK_H
 #define FLOCK_H
 
-#include <stdint.h>
+#include "eight.h"
 
-enum { WIDE = 8, MOST_STAGES = 16 };
-
-typedef double Vec __attribute__((vector_size(WIDE * sizeof(double))));
-typedef int64_t Choice __attribute__((vector_size(WIDE * sizeof(double))));
+enum { MOST_STAGES = 16 };
 
 /* Eight neurons: sizes, what is conserved, where they start and end, and of every stage the factors
    of their slopes. `norm` and `off` are of passing use. */
@@ -67,9 +64,6 @@ typedef struct {
 
 /* Why rounds end; several at once may be why. */
 enum { GOES_ON = 0, ASKS = 1, LOUD = 2, STUCK = 4, OVER = 8, NOT_FINITE = 16 };
-
-/* Fly rounds until there is a reason to end. */
-int fly(const Method *method, const Order *order, Flock *flock, Clock *clock);
 
 #define EACH_BLOCK(b, flock) \
     for (Block *b = (flock)->block; b < (flock)->block + (flock)->blocks; b++)

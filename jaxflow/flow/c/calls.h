@@ -1,0 +1,14 @@
+/* Functions of XLA programs. */
+
+#ifndef CALLS_H
+#define CALLS_H
+
+#include "xla.h"
+
+/* `_outputs` of feedback.py in one piece: outputs of all runs at points in time. */
+XlaError *frozen_outputs_call(XlaCall *call);
+
+/* `_follow` of feedback.py in one piece: the neurons of all runs at the end. */
+XlaError *follow_call(XlaCall *call);
+
+#endif

@@ -1,0 +1,26 @@
+/* What there is in a version for each generation of processors. */
+
+#ifndef KERNELS_H
+#define KERNELS_H
+
+#include "feedback.h"
+#include "flock.h"
+
+/* fly: rounds until there is a reason to end, which is told.
+   frozen_outputs: h_k/|x_k| at the points, the forces being constant, as (n, TERMS) numbers.
+   follow: all neurons at the end of the piece, with the feedback. */
+typedef struct {
+    int (*fly)(const Method *method, const Order *order, Flock *flock, Clock *clock);
+    void (*frozen_outputs)(const Piece *, const Neurons *, Pair *room, double *outputs);
+    void (*follow)(const Piece *, const Neurons *, Pair *room);
+} Kernels;
+
+/* The version for the processor at hand. */
+const Kernels *kernels(void);
+
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define HAS_GENERATIONS 1
+extern const Kernels kernels_of_2013, kernels_of_2017;
+#endif
+
+#endif

@@ -1,0 +1,14 @@
+/* The kernels for x86 processors with AVX2, as they have been made since 2013.
+
+The pragma comes before all code of theirs: GCC takes vectors that a processor does not have to
+pieces long before it would make versions of a function. */
+
+#include "kernels.h"
+
+#ifdef HAS_GENERATIONS
+#pragma GCC target("avx2,fma,bmi,bmi2")
+#include "feedback.c"
+#include "rounds.c"
+
+const Kernels kernels_of_2013 = {fly, frozen_outputs, follow};
+#endif
