@@ -72,6 +72,20 @@ def block_by_block(
     return jax.shard_map(own, mesh=mesh, in_specs=specs, out_specs=found, check_vma=False)(neurons)
 
 
+def device_by_device(part: Callable, neurons, mesh: Mesh | None = None):
+    """What `part` makes of the neurons of each device, an array, along a leading axis."""
+
+    def own(neurons):
+        return part(neurons)[None]
+
+    if mesh is None:
+        return own(neurons)
+    specs = (_along_neurons(neurons),)
+    return jax.shard_map(
+        own, mesh=mesh, in_specs=specs, out_specs=PartitionSpec(AXIS), check_vma=False
+    )(neurons)
+
+
 def _along_neurons(arrays):
     """How arrays are shared out: along their last axis."""
 

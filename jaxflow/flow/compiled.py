@@ -7,6 +7,7 @@ from functools import cache
 from threading import Lock
 
 import jax
+from jaxtyping import Array
 
 from jaxflow.platform import is_cpu
 
@@ -15,8 +16,10 @@ try:
 except ImportError:
     library = None
 
-CALLS = {"jaxflow_frozen_outputs": "frozen_outputs", "jaxflow_follow": "follow"}
-"""Functions of the library that XLA's programs call, by the names that they have there."""
+CALLS = ("frozen_outputs", "follow", "find_dooms", "count", "move")
+"""Functions of the library that XLA's programs call."""
+IN_PLACE = {0: 0, 1: 1, 5: 2}
+"""Where neurons that go somewhere are among what is given to a call, and among what it finds."""
 
 _registering = Lock()
 
@@ -39,8 +42,23 @@ def _are_registered() -> bool:
     A call that it does not take would cost the CPU where it is made known before there is one.
     """
     try:
-        for name, function in CALLS.items():
-            jax.ffi.register_ffi_target(name, getattr(library, function), platform="cpu")
+        for name in CALLS:
+            jax.ffi.register_ffi_target(_named(name), getattr(library, name), platform="cpu")
     except jax.errors.JaxRuntimeError:
         return False
     return True
+
+
+def call(name: str, found: list[tuple], *given: Array, in_place: dict[int, int] | None = None):
+    """What a function of the library makes of arrays; `found` are shapes and types of its results.
+
+    There may be leading axes, of runs.
+    """
+    results = [jax.ShapeDtypeStruct(*one) for one in found]
+    options = dict(vmap_method="broadcast_all", input_output_aliases=in_place)
+    return jax.ffi.ffi_call(_named(name), results, **options)(*given)
+
+
+def _named(function: str) -> str:
+    """A name that no other package gives to a call."""
+    return f"jaxflow_{function}"

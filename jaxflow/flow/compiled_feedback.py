@@ -5,13 +5,12 @@ changes its mode. They are calls in XLA's programs, and so serve batches, and ne
 over devices.
 """
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
 from jaxflow.flow.activation import Modes
-from jaxflow.flow.compiled import can_be_called, library
+from jaxflow.flow.compiled import IN_PLACE, call, can_be_called, library
 from jaxflow.flow.coordinates import Balance
 from jaxflow.flow.flight import Flight
 from jaxflow.flow.log import DeathTable
@@ -32,10 +31,8 @@ def frozen_outputs(
     balance: Balance,
 ) -> Float[Array, "n g"]:
     """h_k/‖x_k‖ with r = y at points of [-1, 1], of which each has its mirror image."""
-    given = *_neurons(flight, balance), _force(problem), jnp.stack([start, end])
-    found = jax.ShapeDtypeStruct((problem.n, len(points)), problem.y.dtype)
-    call = jax.ffi.ffi_call("jaxflow_frozen_outputs", found, vmap_method="broadcast_all")
-    return call(*given, points[: len(points) // 2])
+    given = *_neurons(problem, flight, balance), jnp.stack([start, end]), points[: len(points) // 2]
+    return call("frozen_outputs", [((problem.n, len(points)), np.float64)], *given)[0]
 
 
 def follow(
@@ -48,21 +45,15 @@ def follow(
     balance: Balance,
 ) -> Flight:
     """All neurons at the end, with δR = Σ_i series_i s^i and Gauss's nodes and weights."""
-    given = *_neurons(flight, balance), _force(problem), jnp.stack([start, end])
-    deaths = flight.log.times
-    found = [
-        jax.ShapeDtypeStruct(array.shape, array.dtype)
-        for array in (flight.state, flight.modes.active, deaths)
-    ]
-    call = jax.ffi.ffi_call("jaxflow_follow", found, vmap_method="broadcast_all")
-    state, active, deaths = call(*given, deaths, series, np.stack(formula))
+    state, active, deaths = flight.state, flight.modes.active, flight.log.times
+    given = *_neurons(problem, flight, balance), deaths
+    told = jnp.stack([start, end]), series, np.stack(formula)
+    found = [(array.shape, array.dtype) for array in (state, active, deaths)]
+    state, active, deaths = call("follow", found, *given, *told, in_place=IN_PLACE)
     return Flight(jnp.full_like(flight.clock, end), state, Modes(active, None), DeathTable(deaths))
 
 
-def _neurons(flight: Flight, balance: Balance) -> tuple:
-    return flight.state, flight.modes.active, balance.kappa, balance.rho
-
-
-def _force(problem: Problem) -> Float[Array, " n"]:
-    """What a datum adds to the forces of those who see it, with r = y."""
-    return problem.y / problem.n * problem.span.norms()
+def _neurons(problem: Problem, flight: Flight, balance: Balance) -> tuple:
+    """As they are given to all calls, and what a datum adds to forces, with r = y."""
+    force = problem.y / problem.n * problem.span.norms()
+    return flight.state, flight.modes.active, balance.kappa, balance.rho, force

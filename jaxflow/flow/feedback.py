@@ -87,6 +87,7 @@ def feedback_flow(
     where nothing is allowed, and the neurons there.
     """
     end = jnp.minimum(_allowed_end(problem, modes, state, start, tolerance), stop)
+    end = jnp.where(end > start, end, start)
     neurons = (Flight(jnp.full(state.shape[1], start), state, modes, log), balance)
     in_c = compiled_feedback.serves(DEGREE + 1, NODES)
 

@@ -21,6 +21,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxflow.flow.activation import Modes, along_boundaries, driving_force
 from jaxflow.flow.bounded_span import bounded_span
+from jaxflow.flow.branching import tree_where
 from jaxflow.flow.coordinates import Balance, State, log_norms
 from jaxflow.flow.field import log_scale_field
 from jaxflow.flow.flight import Flight, due
@@ -83,7 +84,7 @@ def frozen_flow(
     here = Flight(jnp.full(state.shape[1], start), state, modes, log)
     unknown = jnp.array(False)
     flight, end, _, sound = jax.lax.while_loop(on_the_way, leg, (here, start, unknown, unknown))
-    return jnp.where(sound, end, start), flight
+    return jnp.where(sound, end, start), tree_where(sound, flight, here)
 
 
 def allows(

@@ -9,7 +9,7 @@ from jaxtyping import Array, Bool, Float
 
 from jaxflow.compilation import program
 from jaxflow.flow.approach import approach, approach_bound
-from jaxflow.flow.branching import once_if, tree_where
+from jaxflow.flow.branching import once_if
 from jaxflow.flow.coordinates import restore_invariants
 from jaxflow.flow.decoupled import decoupled_flow, is_decoupled
 from jaxflow.flow.feedback import feedback_flow, log_effect_at_once
@@ -118,12 +118,11 @@ def _decoupled_piece(problem, settings, stop, seeking, lane: Lane) -> Lane:
 
 
 def _flown(lane: Lane, end, flight: Flight) -> Lane:
-    """The lane after a leg in closed form, if it came anywhere."""
-    counts = replace(lane.counts, frozen=lane.counts.frozen + 1)
-    moved = replace(
+    """The lane after a leg in closed form, which counts if it came anywhere."""
+    counts = replace(lane.counts, frozen=lane.counts.frozen + (end > lane.t))
+    return replace(
         lane, t=end, state=flight.state, modes=flight.modes, log=flight.log, counts=counts
     )
-    return tree_where(end > lane.t, moved, lane)
 
 
 @program(pairs_in_leg)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import jaxflow
-from jaxflow.flow.decoupled import Riccati
+from jaxflow.flow.riccati import Riccati
 from jaxflow.flow.status import Status
 
 DATA = jaxflow.Dataset(np.eye(2), np.array([1.0, 1e-3]))

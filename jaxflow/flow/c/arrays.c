@@ -298,7 +298,9 @@ PyMODINIT_FUNC PyInit__compiled(void) {
     if (PyModule_AddIntMacro(made, MOST_STAGES) != 0 || PyModule_AddIntMacro(made, TERMS) != 0 ||
         PyModule_AddIntMacro(made, NODES) != 0 ||
         add_call(made, "frozen_outputs", frozen_outputs_call) != 0 ||
-        add_call(made, "follow", follow_call) != 0)
+        add_call(made, "follow", follow_call) != 0 ||
+        add_call(made, "find_dooms", find_dooms_call) != 0 ||
+        add_call(made, "count", count_call) != 0 || add_call(made, "move", move_call) != 0)
         Py_CLEAR(made);
     return made;
 }

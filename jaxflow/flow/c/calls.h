@@ -11,4 +11,9 @@ XlaError *frozen_outputs_call(XlaCall *call);
 /* `_follow` of feedback.py in one piece: the neurons of all runs at the end. */
 XlaError *follow_call(XlaCall *call);
 
+/* `_dooms`, `_tally` and `_moved` of decoupled.py, likewise. */
+XlaError *find_dooms_call(XlaCall *call);
+XlaError *count_call(XlaCall *call);
+XlaError *move_call(XlaCall *call);
+
 #endif

@@ -2,10 +2,11 @@
 
 #include "kernels.h"
 
+#include "decoupled.c"
 #include "feedback.c"
 #include "rounds.c"
 
-static const Kernels plain = {fly, frozen_outputs, follow};
+static const Kernels plain = {fly, frozen_outputs, follow, find_dooms, count, move};
 
 #ifdef HAS_GENERATIONS
 const Kernels *kernels(void) {
