@@ -7,23 +7,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flow_reference import reference
+from two_ways import begun, both, both_ways, flown, needs_c, same
 
 import jaxflow
-from jaxflow.flow import compiled, compiled_feedback, feedback
+from jaxflow.flow import compiled, feedback
 from jaxflow.flow.coordinates import hidden_parts, log_norms, output_parts
-from jaxflow.flow.gradient_flow import at_start, settings_of
-
-NO_TIMES = jnp.zeros(0)
-needs_c = pytest.mark.skipif(not compiled.are_compiled(), reason="no C compiler")
-ways = [pytest.param(False, id="XLA"), pytest.param(True, id="C", marks=needs_c)]
-both_ways = pytest.mark.parametrize("in_c", ways)
-
-
-def begun(data, network):
-    """The problem, the tolerance and the lane of a run at time zero."""
-    settings = settings_of(1e-11, None, 1000)
-    plan, settings, lane, _ = at_start(network, data, settings, NO_TIMES, True)
-    return plan.problem, settings.frozen_tolerance, lane
 
 
 def early(problem, tolerance, lane, stop=np.inf):
@@ -32,37 +20,16 @@ def early(problem, tolerance, lane, stop=np.inf):
     return feedback.feedback_flow(problem, *arguments)
 
 
-def flown(monkeypatch, in_c, *given):
-    """`early` by one of the two ways."""
-    if not in_c:
-        monkeypatch.setattr(compiled_feedback, "serves", lambda *_: False)
-    found = jax.jit(lambda *given: early(*given))(*given)
-    monkeypatch.undo()
-    return found
-
-
-def both(monkeypatch, *given):
-    return [flown(monkeypatch, in_c, *given) for in_c in (False, True)]
-
-
 def orthogonal(n=4, d=6, width=20, scale=1e-5, seed=0):
     data = jaxflow.datasets.random_orthogonal(jax.random.key(seed), n, d)
     return data, jaxflow.init.balanced(jax.random.key(seed + 1), width, d, scale=scale)
-
-
-def same(one, other, digits=1e-13):
-    """Whether two flights are the same to rounding."""
-    np.testing.assert_allclose(one.state, other.state, rtol=digits, atol=digits)
-    np.testing.assert_array_equal(one.modes.active, other.modes.active)
-    np.testing.assert_allclose(one.log.times, other.log.times, rtol=digits, atol=digits)
-    np.testing.assert_array_equal(one.clock, other.clock)
 
 
 @both_ways
 def test_the_early_phase_is_what_another_solver_makes_of_it(monkeypatch, in_c):
     data, network = orthogonal()
     problem, tolerance, lane = begun(data, network)
-    end, flight = flown(monkeypatch, in_c, problem, tolerance, lane)
+    end, flight = flown(monkeypatch, in_c, early, problem, tolerance, lane)
     x, y, w, a = (np.asarray(array) for array in (data.x, data.y, network.w, network.a))
     *theirs, _, events = reference(x, y, w, a, np.array([float(end)]))
     a, w = theirs[0][0], theirs[1][0]
@@ -85,7 +52,9 @@ def test_the_early_phase_is_what_another_solver_makes_of_it(monkeypatch, in_c):
 @pytest.mark.parametrize("scale", [1e-7, 1e-300])
 def test_both_ways_go_to_the_same_place(monkeypatch, width, scale):
     """Widths below, at and above multiples of eight."""
-    (end, one), (same_end, other) = both(monkeypatch, *begun(*orthogonal(width=width, scale=scale)))
+    (end, one), (same_end, other) = both(
+        monkeypatch, early, *begun(*orthogonal(width=width, scale=scale))
+    )
     assert float(end) == float(same_end)
     assert float(end) > 0 or width == 1  # which sees nothing
     same(one, other)
@@ -95,7 +64,7 @@ def test_both_ways_go_to_the_same_place(monkeypatch, width, scale):
 def test_both_ways_at_a_scale_that_no_number_has(monkeypatch):
     data, _ = orthogonal()
     network = jaxflow.init.balanced(jax.random.key(1), 20, 6, log_scale=-10_000 * np.log(10))
-    (end, one), (_, other) = both(monkeypatch, *begun(data, network))
+    (end, one), (_, other) = both(monkeypatch, early, *begun(data, network))
     assert float(end) > 500
     same(one, other, 1e-12)
 
@@ -106,14 +75,14 @@ def test_both_ways_with_unbalanced_neurons_zero_labels_and_neurons_at_rest(monke
     data = jaxflow.Dataset(data.x, data.y.at[1].set(0.0))
     a = network.a.at[::3].multiply(0.2).at[4].set(0.0)
     w = network.w.at[7].set(0.0).at[8].multiply(-1.0).at[1::5].multiply(3.0)
-    (_, one), (_, other) = both(monkeypatch, *begun(data, jaxflow.ReluNetwork(w, a)))
+    (_, one), (_, other) = both(monkeypatch, early, *begun(data, jaxflow.ReluNetwork(w, a)))
     same(one, other)
 
 
 @both_ways
 def test_where_nothing_is_allowed_nobody_moves(monkeypatch, in_c):
     problem, tolerance, lane = begun(*orthogonal(scale=1.0))
-    end, flight = flown(monkeypatch, in_c, problem, tolerance, lane)
+    end, flight = flown(monkeypatch, in_c, early, problem, tolerance, lane)
     assert float(end) == 0.0
     np.testing.assert_array_equal(flight.state, lane.state)
     np.testing.assert_array_equal(flight.modes.active, lane.modes.active)
@@ -122,12 +91,12 @@ def test_where_nothing_is_allowed_nobody_moves(monkeypatch, in_c):
 @both_ways
 def test_a_stop_on_the_way_leads_to_the_same_end(monkeypatch, in_c):
     problem, tolerance, lane = begun(*orthogonal())
-    end, straight = flown(monkeypatch, in_c, problem, tolerance, lane)
+    end, straight = flown(monkeypatch, in_c, early, problem, tolerance, lane)
     stop = 0.4 * float(end)
-    reached, halfway = flown(monkeypatch, in_c, problem, tolerance, lane, stop)
+    reached, halfway = flown(monkeypatch, in_c, early, problem, tolerance, lane, stop)
     assert float(reached) == stop
     there = replace(lane, t=reached, state=halfway.state, modes=halfway.modes, log=halfway.log)
-    _, flight = flown(monkeypatch, in_c, problem, tolerance, there, end)
+    _, flight = flown(monkeypatch, in_c, early, problem, tolerance, there, end)
     same(straight, flight, 1e-10)
 
 
@@ -146,7 +115,7 @@ def test_runs_in_a_batch_are_those_alone(monkeypatch):
     )
     for i, lane in enumerate(lanes):
         for j, stop in enumerate(stops):
-            end, flight = flown(monkeypatch, True, problem, tolerance, lane, stop)
+            end, flight = flown(monkeypatch, True, early, problem, tolerance, lane, stop)
             assert float(end) == float(ends[i, j])
             same(flight, jax.tree.map(lambda leaf, at=(i, j): leaf[at], flights), 1e-14)
 
