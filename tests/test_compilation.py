@@ -11,6 +11,7 @@ import pytest
 
 import jaxflow
 from jaxflow import compilation
+from jaxflow.flow import lockstep
 from jaxflow.flow.gradient_flow import settings_of
 from jaxflow.montecarlo.ensemble import run_all
 
@@ -95,13 +96,15 @@ def test_a_run_is_the_same_by_both_ways():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("few", [True, False])
-def test_where_few_runs_are_to_come_all_their_programs_are_quick(monkeypatch, few):
+@pytest.mark.parametrize("few, called, quick", [(1, 1, 2), (1, 0, 2), (0, 1, 1), (0, 0, 0)])
+def test_where_few_runs_are_to_come_all_their_programs_are_quick(monkeypatch, few, called, quick):
+    """And that of the start, which is their only leg, also where calls follow the neurons."""
     asked = []
+    monkeypatch.setattr(lockstep, "can_be_called", lambda: called)
     monkeypatch.setattr(compilation, "FEW", 0)
     monkeypatch.setattr(compilation, "has_quick_way", lambda: asked.append("quick"))
     data, keys = jaxflow.datasets.toy(), jax.random.split(jax.random.key(2), 2)
     starts = jax.vmap(lambda key: jaxflow.init.balanced(key, 8, 2, scale=1e-6, bias=True))(keys)
-    runs = run_all(starts, data, replace(settings_of(1e-11, None, 1000), few_runs=few))
+    runs = run_all(starts, data, replace(settings_of(1e-11, None, 1000), few_runs=bool(few)))
     assert runs.counts() == {"interpolated": 2}
-    assert asked == (["quick"] * 2 if few else [])  # the start with its only leg, the summaries
+    assert asked == ["quick"] * quick  # the start, and the summaries

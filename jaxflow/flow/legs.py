@@ -155,13 +155,16 @@ def _calm(problem, settings, lane: Lane, now):
         return jnp.array(False)
 
     def look(_, lane: Lane):
-        return serves(problem, settings, lane)
+        return serves(problem, settings, lane) | approaches(problem, settings, lane)
 
     return once_if(now, look, jnp.array(False), lane)
 
 
 def serves(problem: Problem, settings: Settings, lane: Lane) -> Bool[Array, ""]:
-    """Whether a closed form serves on orthogonal inputs for as long as it is worth it."""
+    """Whether a closed form serves on orthogonal inputs for as long as it is worth it.
+
+    That of the last approach is another matter: see `approaches`.
+    """
 
     def allowed(_, lane: Lane):
         r = frozen_residual(problem, settings, lane)
@@ -169,7 +172,7 @@ def serves(problem: Problem, settings: Settings, lane: Lane) -> Bool[Array, ""]:
         return allows(problem, lane.modes, lane.state, r, duration, settings.frozen_tolerance)
 
     calm = once_if(is_plateau(problem, lane), allowed, jnp.array(False), lane)
-    return calm | is_decoupled(lane.modes) | _approaches(problem, settings, lane)
+    return calm | is_decoupled(lane.modes)
 
 
 def is_plateau(problem, lane: Lane) -> Bool[Array, ""]:
@@ -191,11 +194,11 @@ def approach_leg(problem, settings, ts, carry):
 
     def wanted(items):
         (lane, _), onward = items
-        return lane.running & onward & _approaches(problem, settings, lane)
+        return lane.running & onward & approaches(problem, settings, lane)
 
     def glide(items):
         (lane, record), _ = items
-        moved = _approach_piece(problem, settings, lane, next_stop(settings, ts, record), record)
+        moved = approach_piece(problem, settings, next_stop(settings, ts, record), record, lane)
         return note(problem, settings, ts, (moved, record)), moved.t > lane.t
 
     return typed(jax.lax.while_loop(wanted, glide, (carry, jnp.array(True)))[0])
@@ -206,14 +209,14 @@ def has_approach(problem: Problem, settings: Settings) -> bool:
     return problem.span.orthogonal and settings.closed_form
 
 
-def _approaches(problem, settings, lane: Lane) -> Bool[Array, ""]:
+def approaches(problem, settings, lane: Lane) -> Bool[Array, ""]:
     """Whether the last approach has begun; where the data decouple there is something better."""
     tolerance = settings.approach_tolerance
     within = approach_bound(problem, lane.modes, lane.state, tolerance) <= tolerance
     return within & ~lane.landing.on & ~is_decoupled(lane.modes)
 
 
-def _approach_piece(problem, settings, lane: Lane, stop, record: Record) -> Lane:
+def approach_piece(problem, settings, stop, record: Record, lane: Lane) -> Lane:
     """To the stop, or, if the end is sought, to the fit and from there on by powers of ten."""
     r = jnp.linalg.norm(seen_residual(problem, lane.modes, lane.state))
     size = problem.norm_of_labels(lane.state)

@@ -16,6 +16,7 @@ import numpy as np
 from jaxflow.compilation import AT_ONCE, pairs_in_batch, program
 from jaxflow.dataset import Dataset
 from jaxflow.flow import compiled_rounds
+from jaxflow.flow.compiled import can_be_called
 from jaxflow.flow.gradient_flow import at_start, begin
 from jaxflow.flow.lane import Lane, on_their_way
 from jaxflow.flow.launch import Launch
@@ -164,7 +165,9 @@ def _named(given) -> tuple:
 
 
 def _pairs_at_start(networks, dataset, settings: Settings) -> int:
-    return 0 if settings.few_runs else pairs_in_batch(networks, dataset)
+    """None where little is left for the program, as calls follow the neurons."""
+    called = dataset.is_orthogonal and settings.closed_form and can_be_called()
+    return 0 if settings.few_runs or called else pairs_in_batch(networks, dataset)
 
 
 @program(_pairs_at_start)

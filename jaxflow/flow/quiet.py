@@ -25,7 +25,14 @@ from jaxflow.flow.coordinates import directions, log_norms
 from jaxflow.flow.crossing import may_cross
 from jaxflow.flow.decoupled import is_decoupled
 from jaxflow.flow.lane import Counts, Lane, Record
-from jaxflow.flow.legs import WORTHWHILE, approach_leg, is_plateau, serves, typed
+from jaxflow.flow.legs import (
+    WORTHWHILE,
+    approach_piece,
+    approaches,
+    is_plateau,
+    serves,
+    typed,
+)
 from jaxflow.flow.noting import note
 from jaxflow.flow.orthogonal_step import Rows, own_norm
 from jaxflow.flow.outcome import count
@@ -59,16 +66,31 @@ def quiet_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Recor
     def round_(carry):
         flies, (lane, record) = wanted(carry), carry
         lane = _round(problem, settings, lane)
-        return _judged(problem, settings, ts, lane, record, flies), record
+        return _judged(problem, settings, ts, lane, record, flies)[0], record
 
     return typed(jax.lax.while_loop(wanted, round_, carry))
 
 
 def judging_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Record]):
-    """The last approach, where it has begun; else whether a closed form serves or it is over."""
-    lane, record = approach_leg(problem, settings, ts, carry)
+    """The last approach, where it has begun; else whether a closed form serves or it is over.
+
+    Nothing is approached in the first turn, so that all of it stands in the program once.
+    """
+    lane, record = carry
     flies = lane.running & lane.thawed
-    return typed((_judged(problem, settings, ts, lane, record, flies), record))
+
+    def turn(items):
+        lane, near, _ = items
+        stop, start = settings.horizon, lane.t
+        approached = partial(approach_piece, problem, settings, stop, record)
+        lane = once_if(near, approached, lane)
+        lane, closer = _judged(problem, settings, ts, lane, record, flies)
+        moved = ~near | (lane.t > start)
+        return lane, closer, flies & lane.running & closer & moved
+
+    no = jnp.array(False)
+    lane, *_ = jax.lax.while_loop(lambda items: items[-1], turn, (lane, no, flies))
+    return typed((lane, record))
 
 
 def _round(problem: Problem, settings: Settings, lane: Lane) -> Lane:
@@ -117,15 +139,16 @@ def _floor(n: int) -> Float[np.ndarray, "n+1 1"]:
     return np.array([-np.inf, *np.zeros(n)])[:, None]
 
 
-def _judged(problem, settings, ts, lane: Lane, record: Record, flies: Bool[Array, ""]) -> Lane:
-    """The lane with its status, and with whether a closed form serves."""
+def _judged(problem, settings, ts, lane: Lane, record: Record, flies: Bool[Array, ""]):
+    """The lane with its status and with whether a closed form serves; whether it approaches."""
 
     def judged(_, lane: Lane):
         lane, _ = note(problem, settings, ts, (lane, record))
-        return lane.status, serves(problem, settings, lane)
+        near = approaches(problem, settings, lane)
+        return lane.status, near | serves(problem, settings, lane), near
 
     no = jnp.array(False)
     may_serve = is_plateau(problem, lane) | is_decoupled(lane.modes)
     matters = flies & (may_serve | (lane.t >= settings.horizon))
-    status, calm = once_if(matters, judged, (lane.status, no), lane)
-    return replace(lane, status=status, thawed=jnp.where(flies, ~calm, lane.thawed))
+    status, calm, near = once_if(matters, judged, (lane.status, no, no), lane)
+    return replace(lane, status=status, thawed=jnp.where(flies, ~calm, lane.thawed)), near
