@@ -1,4 +1,4 @@
-"""Rounds of steps of many runs, compiled by a C compiler (see `c/rounds.c`).
+"""Rounds of steps, compiled by a C compiler (see `c/rounds.c`).
 
 They are what `quiet_leg` does, run by run, until it has to be asked whether a closed form serves or
 a run is over, because lower bounds say that it may be so: as a rule once or twice in a run. The
@@ -11,8 +11,9 @@ from dataclasses import replace
 from functools import cache
 
 import diffrax
+import jax
 import numpy as np
-from jaxtyping import Array, Bool, Float
+from jaxtyping import Array, Bool, Float, Int
 
 from jaxflow.flow.compiled import are_compiled, library
 from jaxflow.flow.lane import Lane, Record, on_their_way
@@ -21,13 +22,15 @@ from jaxflow.flow.problem import Problem
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 
-ASKS, LOUD, STUCK, OVER, NOT_FINITE = 1, 2, 4, 8, 16
+ASKS, LOUD, STUCK, OVER, NOT_FINITE, STOPS = 1, 2, 4, 8, 16, 32
 """Why rounds end, as in `flock.h`; several at once may be why."""
 STATUS = {STUCK: Status.step_underflow, OVER: Status.step_limit, NOT_FINITE: Status.not_finite}
 
+Carry = tuple[Lane, Record]
+
 
 def serve(problem: Problem, settings: Settings) -> bool:
-    """Whether stacked runs, each with data of its own, can be flown like this."""
+    """Whether runs can be flown like this."""
     stages = len(settings.solver.tableau.b_sol)
     return are_compiled() and problem.labelled and stages <= library.MOST_STAGES
 
@@ -36,59 +39,108 @@ def quiet_legs(
     problem: Problem,
     settings: Settings,
     horizons: Float[Array, " runs"],
-    carry: tuple[Lane, Record],
-    judged: Callable[[tuple[Lane, Record]], tuple[Lane, Record]],
-) -> tuple[Lane, Record]:
-    """What `quiet_leg` makes of stacked runs; `judged` is `judging_leg` for all of them.
+    carry: Carry,
+    judged: Callable[[Carry], Carry],
+) -> Carry:
+    """What `quiet_leg` makes of stacked runs, each with data of its own.
 
-    Runs that are not quiet are hidden from it, as if they were over.
+    `judged` is `judging_leg` for all of them. Runs that are not quiet are hidden from it, as if
+    they were over.
     """
-    asks = True
-    while asks:
-        before, record = carry
-        flies = on_their_way(before) & np.asarray(before.thawed) & np.asarray(before.quiet)
-        lanes, asks = fly_in_rounds(problem, settings, horizons, before, flies)
-        carry = lanes, record
-        if asks:
-            others = np.where(flies, lanes.status, Status.moving)
-            lanes, record = judged((replace(lanes, status=others), record))
-            status = np.where(flies, lanes.status, before.status)
-            carry = replace(lanes, status=status), record
-    return carry
+    lanes, record = carry
+    while True:
+        flies = on_their_way(lanes) & np.asarray(lanes.thawed) & np.asarray(lanes.quiet)
+        rounds = _Rounds(problem, settings, lanes)
+        how = rounds.fly(horizons, flies)
+        before, lanes = lanes, rounds.lanes(lanes)
+        if not np.any(how & (ASKS | STOPS)):
+            return lanes, record
+        others = np.where(flies, lanes.status, Status.moving)
+        lanes, record = judged((replace(lanes, status=others), record))
+        lanes = replace(lanes, status=np.where(flies, lanes.status, before.status))
 
 
-def fly_in_rounds(
+def quiet_run(
     problem: Problem,
     settings: Settings,
-    horizons: Float[Array, " runs"],
-    lanes: Lane,
-    flies: Bool[np.ndarray, " runs"],
-) -> tuple[Lane, bool]:
-    """Fly those of stacked runs that fly; whether `judging_leg` has to be asked about some."""
-    how, counts = np.zeros(len(flies), dtype=np.int64), lanes.counts
-    changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
-    state, t, step, accepted, rejected = map(np.array, changed)
-    told = _told(problem, settings, horizons, lanes, flies)
-    tolerances = settings.rtol, settings.frozen_tolerance, settings.approach_tolerance
-    arrays = (state, t, step, accepted, rejected, how, *told)
-    library.fly(arrays, *map(float, tolerances), WORTHWHILE)
-    status = np.array(lanes.status)
-    for reason, value in STATUS.items():
-        status[how & reason > 0] = value
-    flown = replace(
-        lanes,
-        state=state,
-        t=t,
-        step=step,
-        counts=replace(counts, accepted=accepted, rejected=rejected),
-        status=status,
-        quiet=np.asarray(lanes.quiet) & (how & LOUD == 0),
-    )
-    return flown, bool(np.any(how & ASKS > 0))
+    ts: Float[Array, " T"],
+    carry: Carry,
+    judged: Callable[[Carry], Carry],
+) -> Carry:
+    """One run by rounds, with its save times, as long as it is quiet and no closed form serves."""
+    lane, record = carry
+    while on_their_way(lane) and lane.thawed and lane.quiet:
+        lane, record, asks = _past_stops(problem, settings, ts, lane, record)
+        if asks:
+            lane, record = judged((lane, record))
+    return lane, record
 
 
-def _told(problem: Problem, settings: Settings, horizons, lanes: Lane, flies) -> tuple:
-    """What the runs are told, in the order of `arrays.c`."""
+def _past_stops(problem: Problem, settings: Settings, ts, lane: Lane, record: Record):
+    """The run, noted at the save times that it passes, and whether it has to be judged."""
+    rounds = _Rounds(_alone(problem), settings, _alone(lane))
+    saved, states, modes = int(record.saved), np.array(record.states), np.array(record.modes)
+    stops = [settings.horizon] if record.seeking else np.asarray(ts)[saved:]
+    for stop in stops:
+        how = rounds.fly(np.array([stop]), np.array([True]))[0]
+        if not record.seeking and how & STOPS:
+            states[saved], modes[saved] = rounds.state[0], lane.modes.active
+            saved += 1
+        if how != STOPS:
+            break
+    record = replace(record, saved=np.array(saved), states=states, modes=modes)
+    lane = jax.tree.map(lambda leaf: leaf[0], rounds.lanes(_alone(lane)))
+    return lane, record, bool(how & (ASKS | STOPS))
+
+
+def _alone(tree):
+    """One as a stack."""
+    return jax.tree.map(lambda leaf: np.asarray(leaf)[None], tree)
+
+
+class _Rounds:
+    """Stacked runs in arrays of which the library changes those that are told by name."""
+
+    def __init__(self, problem: Problem, settings: Settings, lanes: Lane):
+        counts = lanes.counts
+        changed = lanes.state, lanes.t, lanes.step, counts.accepted, counts.rejected
+        self.state, self.t, self.step, self.accepted, self.rejected = map(np.array, changed)
+        self.how = np.zeros(self.t.shape, dtype=np.int64)
+        self.most = int(settings.max_steps) - np.asarray(counts.landings)
+        tolerances = settings.rtol, settings.frozen_tolerance, settings.approach_tolerance
+        self.tolerances = tuple(map(float, tolerances))
+        self.weights = _weights(type(settings.solver))
+        self.told = _told(problem, lanes)
+
+    def fly(
+        self, horizons: Float[Array, " runs"], flies: Bool[np.ndarray, " runs"]
+    ) -> Int[np.ndarray, " runs"]:
+        """Fly those that fly; why their rounds ended, in this call, and nothing for the others."""
+        changed = self.state, self.t, self.step, self.accepted, self.rejected, self.how
+        left = self.most - self.accepted - self.rejected
+        told = map(np.ascontiguousarray, (horizons, left, flies, self.weights))
+        self.how[:] = 0
+        library.fly((*changed, *self.told, *told), *self.tolerances, WORTHWHILE)
+        return self.how
+
+    def lanes(self, lanes: Lane) -> Lane:
+        """The lanes as the last call has left them."""
+        status = np.array(lanes.status)
+        for reason, value in STATUS.items():
+            status[self.how & reason > 0] = value
+        return replace(
+            lanes,
+            state=self.state,
+            t=self.t,
+            step=self.step,
+            counts=replace(lanes.counts, accepted=self.accepted, rejected=self.rejected),
+            status=status,
+            quiet=np.asarray(lanes.quiet) & (self.how & LOUD == 0),
+        )
+
+
+def _told(problem: Problem, lanes: Lane) -> tuple:
+    """What the runs are told about themselves, in the order of `arrays.c`."""
     y = np.asarray(problem.y)
     told = (
         lanes.modes.active,
@@ -98,10 +150,6 @@ def _told(problem: Problem, settings: Settings, horizons, lanes: Lane, flies) ->
         y,
         PLATEAU * np.abs(y).max(axis=1),
         np.linalg.norm(y, axis=1),
-        horizons,
-        int(settings.max_steps) - np.asarray(lanes.counts.attempted),
-        flies,
-        _weights(type(settings.solver)),
     )
     return tuple(map(np.ascontiguousarray, told))
 

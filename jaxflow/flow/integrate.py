@@ -6,10 +6,15 @@ kind is a program of its own, which is compiled when there is such a leg to be f
 and `vmap` the whole run is one program.
 """
 
+from dataclasses import replace
+from functools import partial
+
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jaxtyping import Array, Float
 
+from jaxflow.flow import compiled_rounds
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.coordinates import Balance, State
 from jaxflow.flow.field import residual, vector_field
@@ -17,6 +22,7 @@ from jaxflow.flow.lane import Lane, Record, no_counts, not_landing, on_their_way
 from jaxflow.flow.legs import approach_leg, closed_form_leg, has_approach, solver_leg
 from jaxflow.flow.log import empty_log
 from jaxflow.flow.problem import Problem
+from jaxflow.flow.quiet import judging_leg
 from jaxflow.flow.settings import Settings
 from jaxflow.flow.status import Status
 from jaxflow.flow.stepping import FIRST_LOOK
@@ -63,9 +69,23 @@ def integrate(
 
         return jax.lax.while_loop(lambda carry: carry[0].running, fly, carry)
     while on_their_way(carry[0]):
-        carry = solver_leg(problem, settings, ts, carry)
-        if on_their_way(carry[0]) and has_approach(problem, settings):
-            carry = approach_leg(problem, settings, ts, carry)
+        carry = _quietly(problem, settings, ts, carry)
+        if on_their_way(carry[0]) and (carry[0].thawed or not settings.closed_form):
+            carry = solver_leg(problem, settings, ts, carry)
+            if on_their_way(carry[0]) and has_approach(problem, settings):
+                carry = approach_leg(problem, settings, ts, carry)
         if on_their_way(carry[0]):
             carry = closed_form_leg(problem, settings, ts, carry)
     return carry
+
+
+def _quietly(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Record]):
+    """By rounds compiled from C, for as long as no pair may die."""
+    alone = has_approach(problem, settings) and settings.mesh is None
+    if not (alone and compiled_rounds.serve(problem, settings)):
+        return carry
+    lane, record = carry
+    judged = partial(judging_leg, problem, settings, ts)
+    carry = replace(lane, quiet=np.array(True)), record
+    lane, record = compiled_rounds.quiet_run(problem, settings, ts, carry, judged)
+    return replace(lane, quiet=np.array(False)), record

@@ -18,6 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jaxflow.compilation import program
 from jaxflow.flow.activation import Modes
 from jaxflow.flow.attempt import longer_and_shorter, orthogonal_attempt
 from jaxflow.flow.branching import once_if
@@ -30,10 +31,11 @@ from jaxflow.flow.legs import (
     approach_piece,
     approaches,
     is_plateau,
+    pairs_in_leg,
     serves,
     typed,
 )
-from jaxflow.flow.noting import note
+from jaxflow.flow.noting import next_stop, note
 from jaxflow.flow.orthogonal_step import Rows, own_norm
 from jaxflow.flow.outcome import count
 from jaxflow.flow.problem import Problem
@@ -65,32 +67,31 @@ def quiet_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Recor
 
     def round_(carry):
         flies, (lane, record) = wanted(carry), carry
-        lane = _round(problem, settings, lane)
-        return _judged(problem, settings, ts, lane, record, flies)[0], record
+        return _judged(problem, settings, ts, _round(problem, settings, lane), record, flies)[0]
 
     return typed(jax.lax.while_loop(wanted, round_, carry))
 
 
+@program(pairs_in_leg)
 def judging_leg(problem: Problem, settings: Settings, ts, carry: tuple[Lane, Record]):
     """The last approach, where it has begun; else whether a closed form serves or it is over.
 
     Nothing is approached in the first turn, so that all of it stands in the program once.
     """
-    lane, record = carry
-    flies = lane.running & lane.thawed
+    flies = carry[0].running & carry[0].thawed
 
     def turn(items):
-        lane, near, _ = items
-        stop, start = settings.horizon, lane.t
+        (lane, record), near, _ = items
+        stop, start = next_stop(settings, ts, record), lane.t
         approached = partial(approach_piece, problem, settings, stop, record)
         lane = once_if(near, approached, lane)
-        lane, closer = _judged(problem, settings, ts, lane, record, flies)
+        carry, closer = _judged(problem, settings, ts, lane, record, flies)
         moved = ~near | (lane.t > start)
-        return lane, closer, flies & lane.running & closer & moved
+        return carry, closer, flies & carry[0].running & closer & moved
 
     no = jnp.array(False)
-    lane, *_ = jax.lax.while_loop(lambda items: items[-1], turn, (lane, no, flies))
-    return typed((lane, record))
+    carry, *_ = jax.lax.while_loop(lambda items: items[-1], turn, (carry, no, flies))
+    return typed(carry)
 
 
 def _round(problem: Problem, settings: Settings, lane: Lane) -> Lane:
@@ -140,15 +141,17 @@ def _floor(n: int) -> Float[np.ndarray, "n+1 1"]:
 
 
 def _judged(problem, settings, ts, lane: Lane, record: Record, flies: Bool[Array, ""]):
-    """The lane with its status and with whether a closed form serves; whether it approaches."""
+    """Lane and record with what is noted and whether a closed form serves; whether it is near."""
 
-    def judged(_, lane: Lane):
-        lane, _ = note(problem, settings, ts, (lane, record))
-        near = approaches(problem, settings, lane)
-        return lane.status, near | serves(problem, settings, lane), near
+    def judged(value, lane: Lane):
+        noted, record = note(problem, settings, ts, (lane, value[-1]))
+        near = approaches(problem, settings, noted)
+        return noted.status, near | serves(problem, settings, noted), near, record
 
     no = jnp.array(False)
     may_serve = is_plateau(problem, lane) | is_decoupled(lane.modes)
-    matters = flies & (may_serve | (lane.t >= settings.horizon))
-    status, calm, near = once_if(matters, judged, (lane.status, no, no), lane)
-    return replace(lane, status=status, thawed=jnp.where(flies, ~calm, lane.thawed)), near
+    matters = flies & (may_serve | (lane.t >= next_stop(settings, ts, record)))
+    unknown = lane.status, no, no, record
+    status, calm, near, record = once_if(matters, judged, unknown, lane)
+    lane = replace(lane, status=status, thawed=jnp.where(flies, ~calm, lane.thawed))
+    return (lane, record), near

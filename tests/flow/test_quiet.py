@@ -12,7 +12,7 @@ import pytest
 from scipy.integrate import solve_ivp
 
 import jaxflow
-from jaxflow.flow import compiled, compiled_rounds
+from jaxflow.flow import compiled, compiled_rounds, integrate
 from jaxflow.flow.gradient_flow import at_start, settings_of
 from jaxflow.flow.legs import solver_leg
 from jaxflow.flow.quiet import judging_leg, quiet_leg
@@ -211,3 +211,44 @@ def test_an_ensemble_ends_alike_by_either_way(monkeypatch, scale):
     assert np.abs(np.asarray(here.steps) - np.asarray(there.steps)).max() <= 12
     np.testing.assert_allclose(here.variation_norm, there.variation_norm, rtol=1e-10)
     assert np.all(here.movement <= 1e-10) and np.all(there.movement <= 1e-10)
+
+
+def by_either_way(monkeypatch, *given, **options):
+    """A run by rounds as far as they go, and by the solver alone."""
+    here = jaxflow.gradient_flow(*given, **options)
+    monkeypatch.setattr(integrate, "_quietly", lambda *given: given[-1])
+    return here, jaxflow.gradient_flow(*given, **options)
+
+
+@needs_c
+@pytest.mark.parametrize("scale", [1e-2, 1e-6, 1e-60])
+@pytest.mark.parametrize("times", [None, 41])
+def test_a_run_is_the_same_by_either_way(monkeypatch, scale, times):
+    """With save times among the steps and without; some pairs die while the solver is at work."""
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(1), 7, 9)
+    network = jaxflow.init.balanced(jax.random.key(4), 30, 9, scale=scale)
+    ts = None if times is None else np.linspace(0.0, 300.0 - 20 * np.log10(scale), times)
+    here, there = by_either_way(monkeypatch, network, data, ts)
+    assert here.status == there.status == jaxflow.Status.interpolated
+    assert len(here.events) == len(there.events)
+    np.testing.assert_allclose(here.events.time, there.events.time, rtol=1e-9)
+    if times is not None:
+        size = np.abs(data.y).max()
+        assert np.all(np.isfinite(here.states))
+        assert np.abs(np.asarray(here.outputs) - np.asarray(there.outputs)).max() <= 1e-10 * size
+        np.testing.assert_array_equal(here.modes, there.modes)
+    norms = (float(run.final.variation_norm()) for run in (here, there))
+    assert np.diff(list(norms)) == pytest.approx(0.0, abs=1e-9)
+
+
+@needs_c
+def test_a_run_that_breaks_off_among_its_save_times_keeps_those_that_it_reached(monkeypatch):
+    data = jaxflow.datasets.random_orthogonal(jax.random.key(1), 7, 9)
+    network = jaxflow.init.balanced(jax.random.key(4), 30, 9, scale=1e-6)
+    ts = np.linspace(0.0, 400.0, 201)
+    here, there = by_either_way(monkeypatch, network, data, ts, max_steps=60)
+    assert here.status == there.status == jaxflow.Status.step_limit
+    reached = np.isfinite(np.asarray(here.states)).all(axis=(1, 2))
+    assert 10 < reached.sum() < 190
+    np.testing.assert_array_equal(reached, ts <= float(here.end_time))
+    assert int(here.counts.attempted) == 60

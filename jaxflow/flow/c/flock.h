@@ -63,7 +63,7 @@ typedef struct {
 } Clock;
 
 /* Why rounds end; several at once may be why. */
-enum { GOES_ON = 0, ASKS = 1, LOUD = 2, STUCK = 4, OVER = 8, NOT_FINITE = 16 };
+enum { GOES_ON = 0, ASKS = 1, LOUD = 2, STUCK = 4, OVER = 8, NOT_FINITE = 16, STOPS = 32 };
 
 #define EACH_BLOCK(b, flock) \
     for (Block *b = (flock)->block; b < (flock)->block + (flock)->blocks; b++)

@@ -261,7 +261,7 @@ PART int may_arrive(const Order *order, Flock *flock) {
 
 /* Whether it has to be asked if a closed form serves or the run is over. */
 PART int has_to_ask(const Order *order, Flock *flock, const Clock *clock) {
-    if (flock->decoupled || clock->t >= order->horizon) return 1;
+    if (flock->decoupled) return 1;
     if (!is_plateau(order, flock)) return 0;
     return may_freeze(order, flock, clock->step) || may_arrive(order, flock);
 }
@@ -286,6 +286,7 @@ PART int one_round(const Method *method, const Order *order, Flock *flock, Clock
     tidy(flock);
     if (how == GOES_ON && is_over(order, clock)) how = OVER;
     if (!is_finite(flock)) how = NOT_FINITE;
+    if (clock->t >= order->horizon) how |= STOPS;
     return has_to_ask(order, flock, clock) ? how | ASKS : how;
 }
 
