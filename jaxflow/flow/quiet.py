@@ -1,8 +1,9 @@
 """Steps of runs on orthogonal inputs in which no pair changes its mode.
 
-Where the signs have come apart (see `sides`) pairs hardly ever die any more: one can only where its
-datum has been pulled past its label by others. Steps need not be ready for that. A step in which a
-margin may cross zero is not taken: the run is not quiet any longer, and `solver_leg` goes on.
+Where the signs have come apart (see `sides`), and in most runs after the early phase, pairs hardly
+ever die any more: one can only where its datum has been pulled past its label by others. Steps need
+not be ready for that. A step in which a margin may cross zero is not taken: the run is not quiet
+any longer, and `solver_leg` goes on.
 
 Several steps make a round, in which neurons are measured in units of their size at its start. At
 its end the invariants are restored, and it is looked at whether a closed form serves or the run is
