@@ -1,6 +1,7 @@
 """Imports point downward only, and theory, comparator and integrator know nothing of each other."""
 
 import ast
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -69,3 +70,12 @@ def test_every_file_says_what_it_is():
     for path in files():
         text = path.read_text()
         assert not text or ast.get_docstring(ast.parse(text)), f"{path} has no docstring"
+
+
+def test_the_build_knows_all_sources_in_c():
+    """A source that it does not know is left out where the package is packed."""
+    project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())
+    (library,) = project["tool"]["setuptools"]["ext-modules"]
+    known = {*library["sources"], *library["depends"]}
+    there = [*ROOT.rglob("*.c"), *ROOT.rglob("*.h")]
+    assert known == {str(path.relative_to(ROOT.parent)) for path in there}

@@ -38,15 +38,29 @@ class Rotation(eqx.Module):
     constant: Float[Array, "q m"]
 
     def at(self, rho: Float[Array, " m"], tau: Float[Array, " m"]) -> State:
-        """The normalised state after the time τ_j, from log norms ρ_j."""
-        v = jnp.exp(-self.rate * tau)
-        eta = self.growing + self.decaying * v**2
-        along = self.growing - self.decaying * v**2
-        omega = along * self.direction + v * self.constant
+        """The normalised state after the time τ_j, from log norms ρ_j.
+
+        A neuron without a growing part shrinks by more than there are numbers for: v is then left
+        out of the coordinates, and v² if nothing is across.
+        """
+        turned, alone = self.rate * tau, self.growing == 0
+        v = jnp.exp(-turned)
+        turn = jnp.where(alone, 1.0, v)
+        low = self.decaying * v * turn
+        eta, along = self.growing + low, self.growing - low
+        omega = along * self.direction + turn * self.constant
+        size = jnp.maximum(jnp.abs(eta), jnp.max(jnp.abs(omega), axis=0))
+        gone = size == 0
+        passed = jnp.where(gone, -turned, jnp.where(alone, 0.0, turned))
+        eta = jnp.where(gone, self.decaying, eta)
+        omega = jnp.where(gone, -self.decaying * self.direction, omega)
+        size = jnp.where(gone, jnp.abs(self.decaying), size)
+        size = jnp.where(size > 0, size, 1.0)
+        eta, omega = eta / size, omega / size
         norm = jnp.sqrt(eta**2 + jnp.sum(omega**2, axis=0))
-        safe = jnp.where(norm > 0, norm, 1.0)
-        rho = rho + self.rate * tau + jnp.log(safe)
-        return assemble(rho, eta / safe, omega / safe)
+        norm = jnp.where(norm > 0, norm, 1.0)
+        rho = rho + passed + jnp.log(size) + jnp.log(norm)
+        return assemble(rho, eta / norm, omega / norm)
 
     def squared_norm(self, tau: Float[Array, " m"]) -> Float[Array, " m"]:
         """exp(−2 G_j τ_j) ‖z_j‖² after the time τ_j, relative to ‖z_j‖² before."""
@@ -88,11 +102,13 @@ def rotation(
     """The closed-form flow of every neuron under constant forces D_j.
 
     The smaller of η ± s, in which digits cancel, follows from the conserved balance,
-    (η + s)(η − s) = κ + ‖ω − s e‖². A neuron that shrinks for long depends on it.
+    (η + s)(η − s) = κ + ‖ω − s e‖². A neuron that shrinks for long depends on it, and on that
+    nothing is across the force where it has a single coordinate.
     """
     eta, omega = output_parts(state), hidden_parts(state)
     rate = jnp.linalg.norm(force, axis=0)
     direction = force / jnp.where(rate > 0, rate, 1.0)
+    direction = jnp.where(jnp.sum(force != 0, axis=0) == 1, jnp.sign(force), direction)
     along = jnp.sum(omega * direction, axis=0)
     constant = cleaned(omega - along * direction)
     product = balance.of(log_norms(state)) + jnp.sum(constant**2, axis=0)

@@ -71,7 +71,7 @@ PART Vec polynomial(const int terms, const double *c, Vec x) {
 /* Two to the power of a number from -1022 to 1023. */
 PART Vec power_of_two(Choice exponent) { return (Vec)((exponent + 1023) << 52); }
 
-/* exp(x) to one unit of the last place: 2^k exp(r), k the nearest whole number. */
+/* exp(x) to little more than one unit of the last place: 2^k exp(r), k the nearest whole number. */
 PART Vec exponential(Vec x) {
     static const double series[] = {
         1 / 2.0, 1 / 6.0, 1 / 24.0, 1 / 120.0, 1 / 720.0, 1 / 5040.0, 1 / 40320.0, 1 / 362880.0,
@@ -85,7 +85,7 @@ PART Vec exponential(Vec x) {
     return found * power_of_two(half) * power_of_two(exponent - half);
 }
 
-/* log(x) of numbers above 1e-308 to one unit of the last place: with x = 2^k (1 + f) and
+/* log(x) to one unit of the last place, of numbers above 1e-308, of zero and of infinity: with x = 2^k (1 + f) and
    s = f/(2 + f), log(1 + f) = 2 (s + s^3/3 + ...) = f - (f^2/2 - s (f^2/2 + 2 s^2/3 + ...)). */
 PART Vec logarithm(Vec x) {
     static const double series[] = {
@@ -96,7 +96,8 @@ PART Vec logarithm(Vec x) {
     Vec shift = spread(0x1.8p52), k = (Vec)((Choice)shift + exponent) - shift;
     Vec f = (Vec)((Choice)x - (exponent << 52)) - 1, s = f / (2 + f), z = s * s;
     Vec half = 0.5 * f * f, rest = z * polynomial(10, series, z);
-    return k * LOG2_HIGH - ((half - (s * (half + rest) + k * LOG2_LOW)) - f);
+    Vec found = k * LOG2_HIGH - ((half - (s * (half + rest) + k * LOG2_LOW)) - f);
+    return chosen(x == 0, spread(-INFINITY), chosen(x < INFINITY, found, x));
 }
 
 #endif

@@ -54,6 +54,7 @@ static int64_t size_of(const XlaArray *array) {
 
 static Sizes sizes_of(const XlaCall *call) {
     const XlaArray *active = call->given.arrays[ACTIVE];
+    if (active->rank < 2 || size_of(active) == 0) return (Sizes){0};
     int64_t n = active->dims[active->rank - 2], m = active->dims[active->rank - 1];
     return (Sizes){size_of(active) / (n * m), n, m};
 }
@@ -129,7 +130,7 @@ static XlaError *for_all(XlaCall *call, const Function *function) {
     void *room = NULL;
     int complete = call->given.size == function->given && call->found.size == function->found;
     Sizes s = complete ? sizes_of(call) : (Sizes){0};
-    if (!complete || !they_fit(call, function, s))
+    if (s.runs == 0 || !they_fit(call, function, s))
         return complaint(call, INVALID_ARGUMENT, "arrays not of the sizes that belong together");
     if (posix_memalign(&room, 64, (size_t)s.n * sizeof(Pair)) != 0)
         return complaint(call, RESOURCE_EXHAUSTED, "no memory for pairs");

@@ -5,7 +5,7 @@
 
 #include "xla.h"
 
-/* `_outputs` of feedback.py in one piece: outputs of all runs at points in time. */
+/* `_frozen_outputs` of feedback.py in one piece: outputs of all runs at points in time. */
 XlaError *frozen_outputs_call(XlaCall *call);
 
 /* `_follow` of feedback.py in one piece: the neurons of all runs at the end. */

@@ -42,7 +42,7 @@ PART Seen seen_of(const Row *row, double reached, int64_t first, int count) {
     Vec doom = loaded(row->doom + first, count, INFINITY);
     Choice active = chosen_in(row->active + first, count);
     Vec plus = where(active, eta + omega), minus = where(active, eta - omega);
-    Choice dying = active & (Choice)chosen(doom < reached, (Vec)~(Choice){0}, (Vec){0});
+    Choice dying = active & (doom < reached);
     Vec size = 2 * loaded(row->rho + first, count, -TINY);
     return (Seen){size, where(~dying, plus), where(~dying, minus), doom, eta * omega, dying};
 }
@@ -109,7 +109,7 @@ static void move(const double *onward, double start, const double *reached, cons
         spin(onward, &eight);
         EACH_PAIR(p, &eight) {
             int64_t k = p - room;
-            p->dying = p->active & (Choice)chosen(own < reached[k], (Vec)~(Choice){0}, (Vec){0});
+            p->dying = p->active & (own < reached[k]);
             angle += where(p->active, smaller(own, spread(reached[k])));
             if (any(p->dying)) time += where(p->dying, time_at(riccati, neurons->n, k, own));
         }

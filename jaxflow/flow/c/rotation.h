@@ -107,9 +107,9 @@ PART void spin(const double *force, Eight *eight) {
         squared += p->direction * p->direction;
     }
     eight->rate = root(squared);
-    Vec shrink = 1 / chosen(eight->rate == 0, spread(1), eight->rate);
+    Vec rate = chosen(eight->rate == 0, spread(1), eight->rate);
     EACH_PAIR(p, eight) {
-        p->direction *= shrink;
+        p->direction /= rate;  /* of a single datum exactly one */
         along += p->omega * p->direction;
     }
     EACH_PAIR(p, eight) {
@@ -148,18 +148,27 @@ PART Vec zero_factor(const Eight *eight, const Pair *p) {
     return where(p->active & (eight->rate > 0), v);
 }
 
-/* Where eight neurons that rotate are after the time tau, and their norm there; what is across the
-   force is as much as v times `constant`. */
+/* Where eight neurons that rotate are after the time tau, in units of their norm there: see `at` in
+   rotation.py. */
 PART Place moved(const Eight *eight, Vec tau) {
-    Vec v = exponential(-eight->rate * tau), low = eight->decaying * v * v;
-    Vec eta = eight->growing + low, along = eight->growing - low, squared = eta * eta;
+    Vec turned = eight->rate * tau, v = exponential(-turned);
+    Vec turn = chosen(eight->growing == 0, spread(1), v), low = eight->decaying * v * turn;
+    Vec eta = eight->growing + low, along = eight->growing - low, size = absolute(eta);
+    EACH_PAIR(p, eight) size = larger(size, absolute(along * p->direction + turn * p->constant));
+    Vec passed = chosen(eight->growing == 0, spread(0), turned);
+    passed = chosen(size == 0, -turned, passed);
+    eta = chosen(size == 0, eight->decaying, eta);
+    along = chosen(size == 0, -eight->decaying, along);
+    size = or_one(chosen(size == 0, absolute(eight->decaying), size));
+    eta /= size, along /= size, turn /= size;
+    Vec squared = eta * eta;
     EACH_PAIR(p, eight) {
-        Vec omega = along * p->direction + v * p->constant;
+        Vec omega = along * p->direction + turn * p->constant;
         squared += omega * omega;
     }
     Vec norm = or_one(root(squared));
-    Vec rho = eight->rho + eight->rate * tau + logarithm(norm);
-    return (Place){rho, eta / norm, v / norm, along / norm};
+    Vec rho = eight->rho + passed + logarithm(size) + logarithm(norm);
+    return (Place){rho, eta / norm, turn / norm, along / norm};
 }
 
 PART Vec coordinate(const Place *place, const Pair *p) {
