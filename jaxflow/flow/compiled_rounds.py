@@ -67,11 +67,15 @@ def quiet_run(
     carry: Carry,
     judged: Callable[[Carry], Carry],
 ) -> Carry:
-    """One run by rounds, with its save times, as long as it is quiet and no closed form serves."""
+    """One run by rounds, with its save times, as long as it is quiet and no closed form serves.
+
+    It is not judged where a pair may die: a closed form that then led nowhere would bring it back
+    to the same place.
+    """
     lane, record = carry
     while on_their_way(lane) and lane.thawed and lane.quiet:
         lane, record, asks = _past_stops(problem, settings, ts, lane, record)
-        if asks:
+        if asks and lane.quiet:
             lane, record = judged((lane, record))
     return lane, record
 
