@@ -84,7 +84,8 @@ def frozen_flow(
     here = Flight(jnp.full(state.shape[1], start), state, modes, log)
     unknown = jnp.array(False)
     flight, end, _, sound = jax.lax.while_loop(on_the_way, leg, (here, start, unknown, unknown))
-    return jnp.where(sound, end, start), tree_where(sound, flight, here)
+    moves = sound & (end > start)
+    return jnp.where(moves, end, start), tree_where(moves, flight, here)
 
 
 def allows(
