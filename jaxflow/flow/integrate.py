@@ -32,8 +32,9 @@ from jaxflow.validation import is_anything_traced
 def take_off(
     problem: Problem, settings: Settings, modes: Modes, state: State, balance: Balance
 ) -> Lane:
-    """A run at time zero."""
+    """A run at time zero; there are no numbers for the outputs of neurons of 1e155 and more."""
     speed = jnp.max(jnp.abs(vector_field(problem, modes, state)))
+    status = jnp.where(jnp.isfinite(speed), int(Status.running), int(Status.not_finite))
     return Lane(
         t=jnp.zeros(()),
         state=state,
@@ -48,7 +49,7 @@ def take_off(
         quiet=jnp.array(False),
         thawed=jnp.array(False),
         counts=no_counts(),
-        status=jnp.array(int(Status.running)),
+        status=status,
     )
 
 

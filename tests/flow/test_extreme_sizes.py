@@ -1,5 +1,6 @@
 """Neurons of one network that are thousands of orders of magnitude apart, and very large ones."""
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -33,3 +34,11 @@ def test_squares_that_overflow_are_left_to_the_solver():
     """sqrt(y² + 4AB) of one datum whose neurons have sizes of e^200, and of a usual one."""
     log_a, log_b, ones = jnp.array([400.0, 1.0]), jnp.array([400.0, -5.0]), jnp.ones(2)
     assert Riccati(log_a, log_b, ones, ones).sound.tolist() == [False, True]
+
+
+@pytest.mark.parametrize("data", [jaxflow.datasets.toy(), jaxflow.datasets.five_points()])
+def test_neurons_for_whose_outputs_there_are_no_numbers_go_nowhere(data):
+    network = jaxflow.init.balanced(jax.random.key(0), 4, data.dim, scale=1e160, bias=True)
+    run = jaxflow.gradient_flow(network, data)
+    assert run.status == Status.not_finite
+    assert float(run.end_time) == 0.0 and int(run.counts.attempted) == 0

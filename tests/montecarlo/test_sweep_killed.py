@@ -21,7 +21,7 @@ family = "toy"
 
 [runs]
 width = 4
-scale = ["1e-6", "1e200"]
+scale = ["1e-6", "1e140"]
 seeds = 160
 
 [solver]
@@ -70,7 +70,7 @@ def undisturbed(folder, spec):
 
 
 def test_failures_are_in_the_file_with_their_status(undisturbed):
-    small, huge = undisturbed.sel(scale="1e-6"), undisturbed.sel(scale="1e200")
+    small, huge = undisturbed.sel(scale="1e-6"), undisturbed.sel(scale="1e140")
     assert small.status.isin([Status.interpolated, Status.stationary]).all()
     assert (huge.status == Status.step_limit).sum() > 62 and (huge.status > 0).all()
     steps = huge.steps.values[huge.status.values == Status.step_limit]
