@@ -34,7 +34,7 @@ static int is_question(const XlaCall *call) {
     const XlaExtension *asked = call->extension;
     if (asked == NULL || asked->type != ASKS_WHAT_IT_IS) return 0;
     XlaMetadata *metadata = ((const XlaQuestion *)asked)->metadata;
-    int newest = call->api->version.minor;
+    int newest = call->api == NULL ? OLDEST_VERSION : call->api->version.minor;
     metadata->version.major = 0;
     metadata->version.minor = newest < NEWEST_VERSION ? newest : NEWEST_VERSION;
     metadata->traits = 0;

@@ -8,7 +8,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { NEWEST_VERSION = 5 };
+enum { OLDEST_VERSION = 1, NEWEST_VERSION = 5 };
 enum { ASKS_WHAT_IT_IS = 1 };
 enum { INVALID_ARGUMENT = 3, RESOURCE_EXHAUSTED = 8 };
 enum { TRUTH = 1, FLOAT64 = 12 };
