@@ -7,8 +7,11 @@ from functools import cache
 from threading import Lock
 
 import jax
-from jaxtyping import Array
+from jaxtyping import Array, Float
 
+from jaxflow.flow.activation import Modes
+from jaxflow.flow.coordinates import Balance, State
+from jaxflow.flow.log import DeathTable
 from jaxflow.platform import is_cpu
 
 try:
@@ -19,7 +22,7 @@ except ImportError:
 CALLS = ("frozen_outputs", "follow", "find_dooms", "count", "move")
 """Functions of the library that XLA's programs call."""
 IN_PLACE = {0: 0, 1: 1, 5: 2}
-"""Where neurons that go somewhere are among what is given to a call, and among what it finds."""
+"""Where neurons that go somewhere are among what is given to `go`, and among what it finds."""
 
 _registering = Lock()
 
@@ -57,6 +60,19 @@ def call(name: str, found: list[tuple], *given: Array, in_place: dict[int, int] 
     results = [jax.ShapeDtypeStruct(*one) for one in found]
     options = dict(vmap_method="broadcast_all", input_output_aliases=in_place)
     return jax.ffi.ffi_call(_named(name), results, **options)(*given)
+
+
+def neurons(state: State, modes: Modes, balance: Balance, force: Float[Array, " n"]) -> tuple:
+    """As they are given to all calls, with what each datum adds to forces on them."""
+    return state, modes.active, balance.kappa, balance.rho, force
+
+
+def go(name: str, given: tuple, log: DeathTable, *told: Array) -> tuple[State, Modes, DeathTable]:
+    """Neurons where a function of the library takes them."""
+    arrays = given[0], given[1], log.times
+    found = [(array.shape, array.dtype) for array in arrays]
+    state, active, deaths = call(name, found, *given, log.times, *told, in_place=IN_PLACE)
+    return state, Modes(active, None), DeathTable(deaths)
 
 
 def _named(function: str) -> str:

@@ -9,11 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float
 
-from jaxflow.flow.activation import Modes
-from jaxflow.flow.compiled import IN_PLACE, call, can_be_called, library
+from jaxflow.flow.compiled import call, can_be_called, go, library, neurons
 from jaxflow.flow.coordinates import Balance
 from jaxflow.flow.flight import Flight
-from jaxflow.flow.log import DeathTable
 from jaxflow.flow.problem import Problem
 
 
@@ -45,15 +43,12 @@ def follow(
     balance: Balance,
 ) -> Flight:
     """All neurons at the end, with δR = Σ_i series_i s^i and Gauss's nodes and weights."""
-    state, active, deaths = flight.state, flight.modes.active, flight.log.times
-    given = *_neurons(problem, flight, balance), deaths
     told = jnp.stack([start, end]), series, np.stack(formula)
-    found = [(array.shape, array.dtype) for array in (state, active, deaths)]
-    state, active, deaths = call("follow", found, *given, *told, in_place=IN_PLACE)
-    return Flight(jnp.full_like(flight.clock, end), state, Modes(active, None), DeathTable(deaths))
+    there = go("follow", _neurons(problem, flight, balance), flight.log, *told)
+    return Flight(jnp.full_like(flight.clock, end), *there)
 
 
 def _neurons(problem: Problem, flight: Flight, balance: Balance) -> tuple:
-    """As they are given to all calls, and what a datum adds to forces, with r = y."""
+    """With r = y."""
     force = problem.y / problem.n * problem.span.norms()
-    return flight.state, flight.modes.active, balance.kappa, balance.rho, force
+    return neurons(flight.state, flight.modes, balance, force)

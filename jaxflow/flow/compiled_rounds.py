@@ -83,7 +83,8 @@ def quiet_run(
 def _past_stops(problem: Problem, settings: Settings, ts, lane: Lane, record: Record):
     """The run, noted at the save times that it passes, and whether it has to be judged."""
     rounds = _Rounds(_alone(problem), settings, _alone(lane))
-    saved, states, modes = int(record.saved), np.array(record.states), np.array(record.modes)
+    own = np.asarray if record.seeking else np.array  # a copy where something is to be noted
+    saved, states, modes = int(record.saved), own(record.states), own(record.modes)
     stops = [settings.horizon] if record.seeking else np.asarray(ts)[saved:]
     for stop in stops:
         how = rounds.fly(np.array([stop]), np.array([True]))[0]

@@ -79,7 +79,7 @@ def frozen_flow(
         clock = jnp.where(arrived, end, flight.clock + tau)
         hit = moving & next_change.together(problem, moved)
         flight = _change_modes(problem, Flight(clock, moved, flight.modes, flight.log), r, hit)
-        return flight, end, arrived, sound | (end <= start)
+        return flight, end, arrived, sound
 
     here = Flight(jnp.full(state.shape[1], start), state, modes, log)
     unknown = jnp.array(False)

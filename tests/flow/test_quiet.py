@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
+from two_ways import needs_c
 
 import jaxflow
 from jaxflow.flow import compiled, compiled_rounds, integrate
@@ -56,8 +57,6 @@ def in_c(problem, settings, carry):
     return alone(ends)
 
 
-needs_c = pytest.mark.skipif(not compiled.are_compiled(), reason="no C compiler")
-"""Nothing is left out where there is a compiler: the first test says so."""
 ways = [pytest.param(by_xla, id="XLA"), pytest.param(in_c, id="C", marks=needs_c)]
 both_ways = pytest.mark.parametrize("in_rounds", ways)
 

@@ -85,8 +85,9 @@ PART Vec exponential(Vec x) {
     return found * power_of_two(half) * power_of_two(exponent - half);
 }
 
-/* log(x) to one unit of the last place, of numbers above 1e-308, of zero and of infinity: with x = 2^k (1 + f) and
-   s = f/(2 + f), log(1 + f) = 2 (s + s^3/3 + ...) = f - (f^2/2 - s (f^2/2 + 2 s^2/3 + ...)). */
+/* log(x) to one unit of the last place, of numbers above 1e-308, of zero and of infinity: with
+   x = 2^k (1 + f) and s = f/(2 + f),
+   log(1 + f) = 2 (s + s^3/3 + ...) = f - (f^2/2 - s (f^2/2 + 2 s^2/3 + ...)). */
 PART Vec logarithm(Vec x) {
     static const double series[] = {
         2 / 3.0, 2 / 5.0, 2 / 7.0, 2 / 9.0, 2 / 11.0, 2 / 13.0, 2 / 15.0, 2 / 17.0, 2 / 19.0, 2 / 21.0,

@@ -31,9 +31,6 @@ typedef struct {
     int neuron;
 } Place;
 
-/* -log of a size whose square is zero. */
-static const double VANISHED = 1e4;
-
 #define ENTRY(type, of, which, i) (((type *)(of)[which].buf)[i])
 
 /* ---------------------------------------------------------------- neurons into blocks, and back */
@@ -296,7 +293,7 @@ PyMODINIT_FUNC PyInit__compiled(void) {
     PyObject *made = PyModule_Create(&module);
     if (made == NULL) return NULL;
     if (PyModule_AddIntMacro(made, MOST_STAGES) != 0 || PyModule_AddIntMacro(made, TERMS) != 0 ||
-        PyModule_AddIntMacro(made, NODES) != 0 ||
+        PyModule_AddIntMacro(made, NODES) != 0 || PyModule_AddIntMacro(made, TALLIES) != 0 ||
         add_call(made, "frozen_outputs", frozen_outputs_call) != 0 ||
         add_call(made, "follow", follow_call) != 0 ||
         add_call(made, "find_dooms", find_dooms_call) != 0 ||

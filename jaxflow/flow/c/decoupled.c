@@ -10,7 +10,7 @@ times of a rotation under forces of length one, `onward`, the signs of the resid
 static void find_dooms(const double *onward, const Neurons *neurons, Pair *room, double *doom) {
     Eight eight = {.pair = room};
     for (int64_t first = 0; first < neurons->m; first += WIDE) {
-        int count = neurons->m - first < WIDE ? (int)(neurons->m - first) : WIDE;
+        int count = of_eight(neurons->m - first);
         Vec factor = {0};
         take(neurons, first, count, 0, &eight);
         spin(onward, &eight);
@@ -43,7 +43,7 @@ PART Seen seen_of(const Row *row, double reached, int64_t first, int count) {
     Choice active = chosen_in(row->active + first, count);
     Vec plus = where(active, eta + omega), minus = where(active, eta - omega);
     Choice dying = active & (doom < reached);
-    Vec size = 2 * loaded(row->rho + first, count, -TINY);
+    Vec size = 2 * loaded(row->rho + first, count, -VANISHED);
     return (Seen){size, where(~dying, plus), where(~dying, minus), doom, eta * omega, dying};
 }
 
@@ -54,7 +54,7 @@ PART void count_row(const Row *row, int64_t m, double reached, double *tally, in
     Vec plus = nowhere(), minus = nowhere(), latest = {0}, dying = {0};
     Vec sum_plus = {0}, sum_minus = {0}, weight = {0};
     for (int64_t first = 0; first < m; first += WIDE) {
-        Seen s = seen_of(row, reached, first, m - first < WIDE ? (int)(m - first) : WIDE);
+        Seen s = seen_of(row, reached, first, of_eight(m - first));
         plus = larger(plus, chosen(s.plus != 0, s.size, nowhere()));
         minus = larger(minus, chosen(s.minus != 0, s.size, nowhere()));
         latest = larger(latest, where(s.dying, s.doom));
@@ -62,7 +62,7 @@ PART void count_row(const Row *row, int64_t m, double reached, double *tally, in
     }
     double most_plus = largest(plus), most_minus = largest(minus);
     for (int64_t first = 0; first < m; first += WIDE) {
-        Seen s = seen_of(row, reached, first, m - first < WIDE ? (int)(m - first) : WIDE);
+        Seen s = seen_of(row, reached, first, of_eight(m - first));
         Vec by_plus = exponential(chosen(s.plus != 0, s.size - most_plus, nowhere()));
         Vec by_minus = exponential(chosen(s.minus != 0, s.size - most_minus, nowhere()));
         sum_plus += by_plus * s.plus * s.plus;
@@ -102,7 +102,7 @@ static void move(const double *onward, double start, const double *reached, cons
                  const Neurons *neurons, const double *doom, Pair *room) {
     Eight eight = {.pair = room};
     for (int64_t first = 0; first < neurons->m; first += WIDE) {
-        int count = neurons->m - first < WIDE ? (int)(neurons->m - first) : WIDE;
+        int count = of_eight(neurons->m - first);
         Vec own = loaded(doom + first, count, INFINITY), angle = {0}, time = spread(start);
         take(neurons, first, count, start, &eight);
         take_deaths(neurons, first, count, &eight);

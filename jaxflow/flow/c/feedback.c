@@ -91,7 +91,7 @@ static void frozen_outputs(const Piece *piece, const Neurons *neurons, Pair *roo
     Way way;
     for (int64_t k = 0; k < neurons->n; k++) memset(room[k].outputs, 0, sizeof(room[k].outputs));
     for (int64_t first = 0; first < neurons->m && piece->end > piece->start; first += WIDE) {
-        int count = neurons->m - first < WIDE ? (int)(neurons->m - first) : WIDE;
+        int count = of_eight(neurons->m - first);
         take(neurons, first, count, piece->start, &eight);
         eight.flies = ~(Choice){0};
         while (any(eight.flies)) {
@@ -239,7 +239,7 @@ static void follow(const Piece *piece, const Neurons *neurons, Pair *room) {
     Eight eight = {.pair = room};
     Way way;
     for (int64_t first = 0; first < neurons->m; first += WIDE) {
-        int count = neurons->m - first < WIDE ? (int)(neurons->m - first) : WIDE;
+        int count = of_eight(neurons->m - first);
         take(neurons, first, count, piece->start, &eight);
         take_deaths(neurons, first, count, &eight);
         eight.flies = (Choice){0} - (piece->end > piece->start);

@@ -27,6 +27,8 @@ typedef struct {
 /* The version for the processor at hand. */
 const Kernels *kernels(void);
 
+extern const Kernels kernels_of_any;
+
 #if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
 #define HAS_GENERATIONS 1
 extern const Kernels kernels_of_2013, kernels_of_2017;

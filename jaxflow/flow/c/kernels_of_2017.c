@@ -7,9 +7,6 @@ pieces long before it would make versions of a function. */
 
 #ifdef HAS_GENERATIONS
 #pragma GCC target("avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,bmi,bmi2")
-#include "decoupled.c"
-#include "feedback.c"
-#include "rounds.c"
-
-const Kernels kernels_of_2017 = {fly, frozen_outputs, follow, find_dooms, count, move};
+#define VERSION kernels_of_2017
+#include "version.c"
 #endif

@@ -10,8 +10,6 @@
 
 /* As in rotation.py. */
 static const double ON_BOUNDARY = 1e-13;
-/* -log of a size whose square is zero. */
-static const double TINY = 1e4;
 
 /* Eight neurons on clocks of their own, and how each of them rotates while its force is constant. */
 typedef struct {
@@ -66,13 +64,16 @@ PART void stored(Vec x, double *place, int count) {
     else for (int i = 0; i < count; i++) place[i] = x[i];
 }
 
+/* How many of the neurons that are left are among the next eight. */
+PART int of_eight(int64_t left) { return left < WIDE ? (int)left : WIDE; }
+
 /* `count` neurons from the first on; the others of the eight see nothing. */
 PART void take(const Neurons *all, int64_t first, int count, double start, Eight *eight) {
     eight->n = all->n;
-    eight->rho = loaded(all->state + first, count, -TINY);
+    eight->rho = loaded(all->state + first, count, -VANISHED);
     eight->eta = loaded(all->state + all->m + first, count, 1);
     eight->kappa = loaded(all->kappa + first, count, 0);
-    eight->reference = loaded(all->reference + first, count, -TINY);
+    eight->reference = loaded(all->reference + first, count, -VANISHED);
     eight->clock = spread(start);
     for (int64_t k = 0; k < all->n; k++) {
         Pair *p = eight->pair + k;
